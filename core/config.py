@@ -1,0 +1,192 @@
+"""What a training run is asked to do: one frozen, validated value that is written into the run and never changed.
+
+The models here import nothing but each other, so any module can use them. `parse_config` is the one place where values
+enter; its messages name the field, the value, the rule and the remedy.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from core.errors import ConfigError
+
+EMBEDDED_POLICY = "smollm2-135m-instruct"
+EMBEDDED_SIMILARITY = "all-minilm-l6-v2"
+SAMPLE = "sample"
+
+_TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
+_HIDE = re.compile(r"Input should be|Value error, ")
+
+
+class _Config(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+
+
+class Tags(_Config):
+    """The names of the two tag pairs of a completion, without angle brackets."""
+
+    reasoning: str = "reasoning"
+    answer: str = "answer"
+
+    @model_validator(mode="after")
+    def _are_two_names(self) -> Self:
+        for name in (self.reasoning, self.answer):
+            if not _TAG.fullmatch(name):
+                raise ValueError(f"the tag name {name!r} must be 1 to 32 letters, digits, '_' or '-'")
+        if self.reasoning == self.answer:
+            raise ValueError("the two tag names must differ")
+        return self
+
+
+class Example(_Config):
+    """A worked example, shown to the model as an earlier exchange of the conversation."""
+
+    question: str
+    reasoning: str
+    answer: str
+
+
+class DataConfig(_Config):
+    """Which rows to train on."""
+
+    path: str = SAMPLE
+    """`sample` for the embedded data set, else a JSONL or CSV file."""
+    question: str = "question"
+    answer: str = "answer"
+
+
+class PromptConfig(_Config):
+    """What stands before every question."""
+
+    system: str
+    tags: Tags = Tags()
+    examples: tuple[Example, ...] = ()
+
+
+class RewardConfig(_Config):
+    """How a completion is turned into one number; see `core.rewards` for the formula."""
+
+    preset: Literal["article", "notebook", "robust"] = "robust"
+    weights: dict[str, float]
+    parser: Literal["lenient", "strict"]
+    fluency: Literal["answer", "answer_without_repetition", "reference_batch"]
+    """What perplexity is taken of: each answer; the same less a penalty for repetition; or, as the published notebook
+    does, the reference answers in batches of eight."""
+    invalid_reward: float = Field(default=-1.0, ge=-1, le=1)
+    similarity_model: str = EMBEDDED_SIMILARITY
+    fluency_model: str = EMBEDDED_POLICY
+
+    @model_validator(mode="after")
+    def _has_a_weight(self) -> Self:
+        if not any(self.weights.values()):
+            raise ValueError("at least one weight must differ from zero, or every completion earns the same")
+        return self
+
+
+class AdapterConfig(_Config):
+    """The low-rank adapter that is trained in place of the model's own weights."""
+
+    rank: int = Field(default=16, ge=1, le=512)
+    alpha: float = Field(default=32, gt=0)
+    target_modules: tuple[str, ...] = ("q_proj", "v_proj")
+
+
+class TrainConfig(_Config):
+    """One GRPO run. Lengths are in tokens of the policy."""
+
+    steps: int = Field(ge=1, le=1_000_000)
+    prompts_per_step: int = Field(default=1, ge=1, le=1024)
+    num_generations: int = Field(default=8, ge=2, le=256)
+    """Completions in a group: how many answers to one prompt are compared with each other."""
+    max_prompt_length: int = Field(default=512, ge=16)
+    max_completion_length: int = Field(default=48, ge=8)
+    learning_rate: float = Field(default=1e-3, ge=0, le=1)
+    lr_schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant"
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    """Share of the steps over which the learning rate rises from zero."""
+    temperature: float = Field(default=1.0, gt=0, le=5)
+    top_p: float = Field(default=1.0, gt=0, le=1)
+    beta: float = Field(default=0.0, ge=0)
+    """Weight of the KL divergence from the base model; 0 needs no second model."""
+    loss_type: Literal["grpo", "bnpo", "dr_grpo", "dapo"] = "dapo"
+    scale_rewards: Literal["group", "batch", "none"] = "group"
+    max_grad_norm: float = Field(default=1.0, gt=0)
+    train_rows: int | None = Field(default=None, ge=1)
+    """Train on this many rows, chosen by the seed; None means all of them."""
+    held_out_rows: int = Field(default=8, ge=0, le=1000)
+    """Questions of the test split that are answered before and after training."""
+    save_every: int = Field(default=10, ge=1)
+    seed: int = Field(default=0, ge=0, lt=2**32)
+
+
+class RunConfig(_Config):
+    """Everything a training run needs to know."""
+
+    name: str = Field(default="", max_length=120)
+    model: str = EMBEDDED_POLICY
+    """An embedded name, a local directory, or a Hugging Face id."""
+    data: DataConfig = DataConfig()
+    prompt: PromptConfig
+    reward: RewardConfig
+    train: TrainConfig
+    adapter: AdapterConfig = AdapterConfig()
+
+
+def parse_config(values: Mapping[str, Any]) -> RunConfig:
+    """Check `values` and return the run they describe.
+
+    Raises:
+        ConfigError: names every field that is wrong, its value and the rule.
+    """
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_sentence(error)) from error
+
+
+def read_config(path: Path) -> RunConfig:
+    """Read a run's configuration from a JSON file."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise ConfigError(f"There is no configuration file {path}. Check the path.") from error
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ConfigError(f"{path} is not valid JSON ({error}). Correct it and try again.") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} holds a {type(values).__name__}, but a configuration is a JSON object.")
+    return parse_config(values)
+
+
+def with_changes(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
+    """A copy of `config` with some fields replaced, checked again; keys are dotted paths such as `train.steps`."""
+    values = config.model_dump()
+    for path, value in changes.items():
+        *parents, leaf = path.split(".")
+        target = values
+        for parent in parents:
+            target = target[parent]
+        target[leaf] = value
+    return parse_config(values)
+
+
+def _sentence(error: ValidationError) -> str:
+    """One sentence a field: "train.num_generations is 1: should be greater than or equal to 2"."""
+    parts = []
+    for problem in error.errors():
+        field = ".".join(str(part) for part in problem["loc"]) or "the configuration"
+        rule = _HIDE.sub(lambda m: "should be" if m[0].startswith("Input") else "", problem["msg"])
+        if problem["type"] == "missing":
+            parts.append(f"{field} is missing")
+        elif problem["type"] == "extra_forbidden":
+            parts.append(f"{field} is not a known setting; remove it or correct its name")
+        elif problem["type"] == "value_error" and isinstance(problem["input"], dict):
+            parts.append(f"{field}: {rule}")
+        else:
+            parts.append(f"{field} is {problem['input']!r}: {rule}")
+    return "Please correct the settings. " + "; ".join(parts) + "."

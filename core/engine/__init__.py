@@ -1,0 +1,1 @@
+"""The heavy half: everything that needs PyTorch. Only job processes and the command line import it."""

@@ -1,0 +1,36 @@
+"""The errors a user can mend.
+
+Every message says what happened, to which field, file or row, and what to do. Pages and the command line show these;
+any other exception is a defect of the studio and goes to the log with its traceback.
+
+    StudioError
+      ConfigError   a setting is wrong
+      DataError     a data file or one of its rows is wrong
+      ModelError    a model is missing, incomplete or of the wrong kind
+      StorageError  the home folder cannot be written, or the disk is full
+      RunError      a run does not exist, is busy, or cannot do what was asked
+"""
+
+
+class StudioError(Exception):
+    """Something the user can mend; `str(error)` is one plain sentence or two."""
+
+
+class ConfigError(StudioError):
+    """A setting is missing, out of range, or contradicts another."""
+
+
+class DataError(StudioError):
+    """A data file cannot be read, or a row of it cannot be used."""
+
+
+class ModelError(StudioError):
+    """A model cannot be found or loaded."""
+
+
+class StorageError(StudioError):
+    """The home folder cannot be used, or there is no room left."""
+
+
+class RunError(StudioError):
+    """A run does not exist, or is not in a state that allows what was asked."""

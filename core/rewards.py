@@ -1,0 +1,216 @@
+"""The reward: from component scores to one number a completion, and from a group's numbers to advantages.
+
+    r_i = clip( sum_k w_k * c_ik , -1, 1 )   when completion i is valid, else the preset's invalid reward (-1)
+
+`combine` is the only place where that formula stands. The trainer, the command line and the pages all call it, so a
+number on a page is the number the trainer uses. Everything here is plain numpy on small arrays; what is expensive (the
+similarity model, the language model) lives behind `core.scoring`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.config import RewardConfig
+from core.parsing import Parsed, Parser
+
+Floats = NDArray[np.float64]
+Scale = Literal["group", "batch", "none"]
+
+COMPONENTS = ("semantic", "fluency", "tags")
+"""Built-in components, in the order in which they are shown."""
+
+PERPLEXITY_SCALE = 20.0
+"""The perplexity that earns a fluency of one half."""
+
+NOTEBOOK_BATCH = 8
+NOTEBOOK_FLAT = 1e-6
+ADVANTAGE_EPSILON = 1e-4
+"""Added to the standard deviation, as TRL's GRPOTrainer does."""
+
+PRESETS: Mapping[str, RewardConfig] = {
+    "article": RewardConfig(
+        preset="article",
+        weights={"semantic": 0.5, "fluency": 0.4, "tags": 0.1},
+        parser="lenient",
+        fluency="answer",
+    ),
+    "notebook": RewardConfig(
+        preset="notebook",
+        weights={"semantic": 0.5, "fluency": 0.4, "tags": 0.1},
+        parser="lenient",
+        fluency="reference_batch",
+        invalid_reward=-0.3,
+    ),
+    "robust": RewardConfig(
+        preset="robust",
+        weights={"semantic": 0.5, "fluency": 0.2, "tags": 0.3},
+        parser="strict",
+        fluency="answer_without_repetition",
+    ),
+}
+
+PRESET_NOTES: Mapping[str, str] = {
+    "article": "As published: half similarity with the reference answer, two fifths fluency, one tenth tags.",
+    "notebook": "What the published notebook really computes: its fluency term is the same for every completion of a "
+    "prompt, so it teaches nothing. For study, not for use.",
+    "robust": "Recommended: well-formed completions only, fluency that repetition cannot earn, no dependence on the "
+    "batch.",
+}
+
+
+def combine(
+    components: Floats, weights: Sequence[float], valid: NDArray[np.bool_], invalid_reward: float = -1.0
+) -> Floats:
+    """The reward of each completion.
+
+    Args:
+        components: scores, shape (completions, components); each roughly in [-1, 1].
+        weights: one for each component; may be negative.
+        valid: whether each completion parses, is not empty and does not copy the prompt, shape (completions,).
+        invalid_reward: what the others get.
+
+    Returns:
+        Rewards in [-1, 1], shape (completions,).
+
+    Raises:
+        ValueError: the shapes do not fit, or a valid completion has a score that is not finite. A scorer is broken then,
+            and a broken scorer must not pass for a bad reward.
+
+    >>> combine(np.array([[0.8, 0.5, 1.0], [0.9, 0.9, 0.5]]), [0.5, 0.4, 0.1], np.array([True, False])).tolist()
+    [0.7, -1.0]
+    """
+    if components.shape != (len(valid), len(weights)):
+        raise ValueError(f"components have shape {components.shape}, expected {(len(valid), len(weights))}")
+    if not np.isfinite(components[valid]).all():
+        raise ValueError("a scorer returned a value that is not finite")
+    total = np.where(valid[:, None], components, 0.0) @ np.asarray(weights, dtype=np.float64)
+    return np.where(valid, np.clip(total, -1.0, 1.0), invalid_reward)
+
+
+def advantages(rewards: Floats, groups: Sequence[object], scale: Scale = "group") -> Floats:
+    """How much better each completion is than its group, as TRL's GRPOTrainer computes it.
+
+    Args:
+        rewards: shape (completions,).
+        groups: which group each completion belongs to; completions of one group share a prompt.
+        scale: divide by the group's standard deviation, the batch's, or not at all.
+
+    Returns:
+        Advantages, shape (completions,). A group of one, or whose rewards are all equal, gets zeros.
+
+    >>> advantages(np.array([1.0, 0.0, 0.5, 0.5]), ["a", "a", "b", "b"]).round(3).tolist()
+    [0.707, -0.707, 0.0, 0.0]
+    """
+    _, index = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
+    sizes = np.bincount(index)
+    centred = rewards - (np.bincount(index, rewards) / sizes)[index]
+    if scale == "none":
+        return centred
+    if scale == "batch":
+        spread = np.full(len(rewards), rewards.std(ddof=1) if len(rewards) > 1 else 0.0)
+    else:
+        squares = np.bincount(index, centred**2)
+        spread = np.sqrt(squares / np.maximum(sizes - 1, 1))[index]
+    return centred / (spread + ADVANTAGE_EPSILON)
+
+
+def effective_weights(
+    components: Floats, weights: Sequence[float], valid: NDArray[np.bool_], groups: Sequence[object]
+) -> Floats | None:
+    """The share of the within-group variance of the weighted sum that each component carries.
+
+    GRPO only sees differences inside a group, so a component that is the same for a whole group teaches nothing however
+    large its weight. Shares add up to one; a negative share means that the component works against the others.
+
+    Returns:
+        Shares, shape (components,), taken over valid completions; None when nothing varies inside any group.
+    """
+    weighted = components[valid] * np.asarray(weights, dtype=np.float64)
+    kept = [str(group) for group, ok in zip(groups, valid, strict=True) if ok]
+    if not kept:
+        return None
+    _, index = np.unique(np.asarray(kept), return_inverse=True)
+    sizes = np.bincount(index)
+    centred = weighted - np.stack([np.bincount(index, column) / sizes for column in weighted.T], axis=1)[index]
+    total = centred.sum(axis=1)
+    variance = float(total @ total)
+    if variance < 1e-12:
+        return None
+    shares: Floats = centred.T @ total / variance
+    return shares
+
+
+def fluency(mean_loss: float) -> float:
+    """Fluency of one text from its mean token loss in nats: 1 for a perplexity of 0, 1/2 at 20, towards 0 above.
+
+    >>> round(fluency(math.log(20)), 3)
+    0.5
+    """
+    return 1.0 / (1.0 + math.exp(min(mean_loss, 50.0)) / PERPLEXITY_SCALE)
+
+
+def repetition(text: str, size: int = 3) -> float:
+    """The share of word n-grams that have been said before: 0 for none, towards 1 for a text that goes round in circles.
+
+    >>> repetition("the pain the pain the pain the pain")
+    0.6666666666666666
+    >>> repetition("give oxygen and call for help")
+    0.0
+    """
+    words = re.findall(r"\w+", text.lower())
+    grams = [tuple(words[i : i + size]) for i in range(len(words) - size + 1)]
+    return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def notebook_fluency(reference_losses: Sequence[float]) -> list[float]:
+    """The published notebook's perplexity term, exactly as it runs.
+
+    It scores the *reference* answers: one mean loss for each batch of eight, made a perplexity, inverted, then stretched
+    to [0, 1] over the call; one half when all are the same, as they are for the completions of one prompt.
+
+    Args:
+        reference_losses: mean token loss of the reference of each completion of one call, in nats.
+    """
+    inverted = np.empty(len(reference_losses))
+    for start in range(0, len(reference_losses), NOTEBOOK_BATCH):
+        batch = slice(start, start + NOTEBOOK_BATCH)
+        inverted[batch] = math.exp(-float(np.mean(reference_losses[batch])))
+    span = float(inverted.max() - inverted.min())
+    if span < NOTEBOOK_FLAT:
+        return [0.5] * len(reference_losses)
+    return [float(value) for value in (inverted - inverted.min()) / span]
+
+
+def tag_score(parsed: Parsed, parser: Parser) -> float:
+    """One half for each of the two tag pairs; the strict parser takes one half off for every fault, down to -1."""
+    score = 0.5 * parsed.pairs
+    return score if parser == "lenient" else max(score - 0.5 * len(parsed.faults), -1.0)
+
+
+def copies_prompt(answer: str, prompt: str, size: int = 4, share: float = 0.9) -> bool:
+    """Whether an answer only repeats the prompt: at least `share` of its word 4-grams stand in the prompt as well.
+
+    Answers shorter than 4 words count as copies only when they are the whole prompt.
+    """
+    words, source = _words(answer), _words(prompt)
+    if len(words) < size:
+        return bool(words) and words == source
+    known = {tuple(source[i : i + size]) for i in range(len(source) - size + 1)}
+    grams = [tuple(words[i : i + size]) for i in range(len(words) - size + 1)]
+    return sum(gram in known for gram in grams) >= share * len(grams)
+
+
+def _words(text: str) -> list[str]:
+    return re.findall(r"\w+", text.lower())
+
+
+def is_valid(parsed: Parsed, prompt: str) -> bool:
+    """Whether a completion can earn a reward at all: it has an answer, the answer is not empty and copies no prompt."""
+    return bool(parsed.answer) and not copies_prompt(parsed.answer or "", prompt)

@@ -1,0 +1,158 @@
+"""Scores completions: parsing, the three components, validity, reward and advantage, in one call.
+
+The models behind `semantic` and `fluency` are given as two small interfaces, so that this half needs no PyTorch and a
+test can use arithmetic in their place. `core.engine.scorers` holds the real ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core import rewards
+from core.cache import ScoreCache
+from core.config import RewardConfig, Tags
+from core.parsing import Parsed, parse
+from core.rewards import COMPONENTS, Floats, Scale
+
+
+class SimilarityModel(Protocol):
+    """Says how alike two texts are."""
+
+    name: str
+
+    def similarity(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """One number in [-1, 1] for each pair."""
+        ...
+
+
+class LanguageModel(Protocol):
+    """Says how surprising a text is."""
+
+    name: str
+
+    def mean_loss(self, texts: Sequence[str]) -> list[float]:
+        """Mean negative log-likelihood of a token, in nats, for each text."""
+        ...
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One completion and what it is judged against. Samples of one group answer the same prompt."""
+
+    question: str
+    reference: str
+    completion: str
+    group: str
+    prompt: str = ""
+    """The whole text the model was given; the question when empty."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What `Scorer.score` found; every array has one row for each sample, in their order.
+
+    Attributes:
+        components: shape (samples, 3), columns as in `core.rewards.COMPONENTS`.
+        valid, well_formed: shape (samples,).
+        rewards, advantages: shape (samples,).
+        effective: share of the within-group variance each component carries; None when nothing varies.
+        parsed: the completions taken apart.
+    """
+
+    components: Floats
+    valid: NDArray[np.bool_]
+    well_formed: NDArray[np.bool_]
+    rewards: Floats
+    advantages: Floats
+    effective: Floats | None
+    parsed: tuple[Parsed, ...]
+
+
+class Scorer:
+    """Scores samples under one reward configuration."""
+
+    def __init__(
+        self,
+        config: RewardConfig,
+        tags: Tags,
+        similarity: SimilarityModel,
+        language: LanguageModel,
+        cache: ScoreCache,
+    ) -> None:
+        self.config = config
+        self.tags = tags
+        self.weights = [config.weights.get(name, 0.0) for name in COMPONENTS]
+        self._similarity = similarity
+        self._language = language
+        self._cache = cache
+
+    def score(self, samples: Sequence[Sample], scale: Scale = "group") -> Scores:
+        """Score `samples`; those of one group must all be there for advantages to mean anything."""
+        parsed = tuple(parse(sample.completion, self.tags) for sample in samples)
+        valid = np.array(
+            [rewards.is_valid(p, s.prompt or s.question) for p, s in zip(parsed, samples, strict=True)],
+            dtype=bool,
+        )
+        answers = [p.answer or p.plain for p in parsed]
+        components = np.zeros((len(samples), len(COMPONENTS)))
+        components[:, 0] = self._semantic(answers, samples)
+        components[:, 1] = self._fluency(answers, samples)
+        components[:, 2] = [rewards.tag_score(p, self.config.parser) for p in parsed]
+        groups = [sample.group for sample in samples]
+        reward = rewards.combine(components, self.weights, valid, self.config.invalid_reward)
+        return Scores(
+            components=components,
+            valid=valid,
+            well_formed=np.array([p.well_formed for p in parsed], dtype=bool),
+            rewards=reward,
+            advantages=rewards.advantages(reward, groups, scale),
+            effective=rewards.effective_weights(components, self.weights, valid, groups),
+            parsed=parsed,
+        )
+
+    def _semantic(self, answers: Sequence[str], samples: Sequence[Sample]) -> list[float]:
+        pairs = [(answer, sample.reference) for answer, sample in zip(answers, samples, strict=True)]
+        filled = [pair for pair in pairs if pair[0]]
+        found = self._cache.scores(
+            f"similarity:{self._similarity.name}",
+            filled,
+            lambda items: self._similarity.similarity([(item[0], item[1]) for item in items]),
+        )
+        by_pair = dict(zip(filled, found, strict=True))
+        return [by_pair.get(pair, 0.0) for pair in pairs]
+
+    def _fluency(self, answers: Sequence[str], samples: Sequence[Sample]) -> list[float]:
+        if self.config.fluency == "reference_batch":
+            return self._notebook_fluency(samples)
+        filled = [answer for answer in answers if answer]
+        losses = dict(zip(filled, self._losses(filled), strict=True))
+        found = [rewards.fluency(losses[answer]) if answer else 0.0 for answer in answers]
+        if self.config.fluency == "answer_without_repetition":
+            found = [
+                value * (1.0 - rewards.repetition(answer)) for value, answer in zip(found, answers, strict=True)
+            ]
+        return found
+
+    def _notebook_fluency(self, samples: Sequence[Sample]) -> list[float]:
+        """One call of the notebook's reward function sees one prompt's completions, so each group is a call."""
+        found = [0.0] * len(samples)
+        members: dict[str, list[int]] = {}
+        for row, sample in enumerate(samples):
+            members.setdefault(sample.group, []).append(row)
+        for rows in members.values():
+            values = rewards.notebook_fluency(self._losses([samples[row].reference for row in rows]))
+            for row, value in zip(rows, values, strict=True):
+                found[row] = value
+        return found
+
+    def _losses(self, texts: Sequence[str]) -> list[float]:
+        return self._cache.scores(
+            f"loss:{self._language.name}",
+            [(text,) for text in texts],
+            lambda items: self._language.mean_loss([item[0] for item in items]),
+        )
