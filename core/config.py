@@ -122,6 +122,8 @@ class TrainConfig(_Config):
     held_out_rows: int = Field(default=8, ge=0, le=1000)
     """Questions of the test split that are answered before and after training."""
     save_every: int = Field(default=10, ge=1)
+    keep_checkpoints: int = Field(default=5, ge=1)
+    """How many of the newest checkpoints are kept."""
     seed: int = Field(default=0, ge=0, lt=2**32)
 
 

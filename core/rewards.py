@@ -50,7 +50,7 @@ PRESETS: Mapping[str, RewardConfig] = {
     ),
     "robust": RewardConfig(
         preset="robust",
-        weights={"semantic": 0.5, "fluency": 0.2, "tags": 0.3},
+        weights={"semantic": 0.5, "fluency": 0.3, "tags": 0.2},
         parser="strict",
         fluency="answer_without_repetition",
     ),

@@ -58,7 +58,7 @@ def grpo_config(config: RunConfig, compute: Compute, folder: Path) -> GRPOConfig
         logging_steps=1,
         save_strategy="steps",
         save_steps=train.save_every,
-        save_total_limit=3,
+        save_total_limit=train.keep_checkpoints,
         report_to="none",
         disable_tqdm=True,
         dataloader_pin_memory=not cpu,
@@ -165,9 +165,9 @@ def generate(
     tokenizer: PreTrainedTokenizerBase,
     prompt_ids: Sequence[Sequence[int]],
     generation_config: Any,
-    progress: Progress,
+    progress: Progress | None = None,
 ) -> list[list[int]]:
-    """Sample one completion for each prompt; equal prompts are read once.
+    """Write one completion for each prompt; equal prompts are read once.
 
     Returns:
         Token ids of each completion, up to and including the first end token.
@@ -186,7 +186,7 @@ def generate(
             past_key_values=cache,
             generation_config=generation_config,
             stopping_criteria=StoppingCriteriaList(
-                [_TokenCounter(progress, ids.size(1), generation_config.max_new_tokens)]
+                [] if progress is None else [_TokenCounter(progress, ids.size(1), generation_config.max_new_tokens)]
             ),
         )
     finally:

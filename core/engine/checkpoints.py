@@ -1,0 +1,41 @@
+"""Finds the last checkpoint that is whole."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+
+from core.runs import Run
+
+
+def last_whole_checkpoint(run: Run) -> tuple[Path | None, list[str]]:
+    """The newest checkpoint that can be read from end to end, and one sentence about each newer one that cannot."""
+    faults: list[str] = []
+    for step in reversed(run.checkpoint_steps()):
+        folder = run.checkpoints / f"checkpoint-{step}"
+        fault = find_fault(folder)
+        if fault is None:
+            return folder, faults
+        faults.append(f"Checkpoint {step} cannot be read ({fault}); it is left where it is and not used.")
+    return None, faults
+
+
+def find_fault(folder: Path) -> str | None:
+    """What is wrong with a checkpoint, or None when everything that a resume reads can be read."""
+    try:
+        json.loads((folder / "trainer_state.json").read_text(encoding="utf-8"))
+        with safe_open(folder / "adapter_model.safetensors", framework="pt") as tensors:
+            for name in tensors.keys():  # noqa: SIM118  # not a mapping
+                tensors.get_tensor(name)
+        for name in ("optimizer.pt", "scheduler.pt"):
+            torch.load(folder / name, map_location="cpu", weights_only=True)
+        if not (folder / "rng_state.pth").stat().st_size:
+            return "rng_state.pth is empty"
+    except (OSError, ValueError, SafetensorError, RuntimeError, EOFError) as error:
+        return str(error).strip().partition("\n")[0][:160] or type(error).__name__
+    except Exception as error:  # pickle.UnpicklingError and whatever else a damaged archive makes torch.load raise
+        return f"{type(error).__name__}"
+    return None

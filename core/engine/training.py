@@ -1,0 +1,292 @@
+"""One training job, from the run's configuration to its adapter."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+    set_seed,
+)
+
+from core import datasets as rows_of
+from core.config import RunConfig
+from core.datasets import Row
+from core.engine.checkpoints import last_whole_checkpoint
+from core.engine.device import choose_compute
+from core.engine.grpo import GroupTrainer, generate, grpo_config, lora_config
+from core.engine.policy import Policy, load_policy, prompt_token_ids
+from core.engine.reporting import Reporter, write_completions
+from core.engine.scorers import open_scorer
+from core.errors import ConfigError, DataError
+from core.events import Metrics
+from core.paths import Home
+from core.prompts import messages
+from core.rewards import COMPONENTS
+from core.runs import Run
+from core.scoring import Sample, Scorer, Scores
+
+HELD_OUT_BATCH = 8
+BEFORE, AFTER = "held-out-before.parquet", "held-out-after.parquet"
+
+log = logging.getLogger(__name__)
+
+
+class Stopped(Exception):
+    """The user asked the job to stop while it was getting ready."""
+
+
+def train(run: Run, home: Home) -> None:
+    """Do what the run's configuration asks, going on from its last whole checkpoint when there is one.
+
+    Raises:
+        StudioError: something the user can mend; the run is then marked as failed by the worker.
+    """
+    reporter = Reporter(run)
+    try:
+        _train(run, home, reporter)
+    except Stopped:
+        reporter.state("stopped")
+    finally:
+        reporter.close()
+
+
+def _train(run: Run, home: Home, reporter: Reporter) -> None:
+    config = run.config()
+    reporter.state("running")
+    reporter.phase("loading")
+    set_seed(config.train.seed)
+    compute = choose_compute()
+    print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
+    policy = load_policy(config.model, home, compute)
+    scorer = open_scorer(config.reward, config.prompt.tags, home, compute.device, torch.float32)
+    train_rows, held_out = _rows(config, policy, reporter)
+    reward = GroupReward(scorer, config)
+    trainer = GroupTrainer(
+        model=policy.model,
+        reward_funcs=reward,
+        args=grpo_config(config, compute, run.checkpoints),
+        train_dataset=_dataset(config, train_rows),
+        processing_class=policy.tokenizer,
+        peft_config=_adapter_config(config, policy.model),
+        callbacks=[RunCallback(reporter, reward, config)],
+        progress=reporter,
+    )
+    checkpoint, faults = last_whole_checkpoint(run)
+    for fault in faults:
+        reporter.event("alert", message=fault)
+    if not (run.completions / BEFORE).exists():
+        with trainer.model.disable_adapter():
+            _answer_held_out(run, BEFORE, trainer.model, policy, scorer, config, held_out, reporter)
+    reporter.event("weights", weights=config.reward.weights)
+    _stop_if_asked(reporter)
+    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    trainer.save_model(str(run.adapter))
+    if reporter.step < config.train.steps:
+        reporter.state("stopped")
+        return
+    _answer_held_out(run, AFTER, trainer.model, policy, scorer, config, held_out, reporter)
+    reporter.state("finished")
+
+
+def _rows(config: RunConfig, policy: Policy, reporter: Reporter) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and held-out test rows, without those whose prompt is longer than the limit."""
+    rows = rows_of.read_rows(config.data)
+    limit = config.train.max_prompt_length
+    fitting = [
+        row
+        for row in rows
+        if len(prompt_token_ids(policy.tokenizer, messages(config.prompt, row.question))) <= limit
+    ]
+    if len(fitting) < len(rows):
+        reporter.event(
+            "alert",
+            message=f"{len(rows) - len(fitting)} of {len(rows)} rows are left out: their prompt is longer than "
+            f"{limit} tokens. Raise max_prompt_length to use them.",
+        )
+    train_rows = [row for row in fitting if row.split != rows_of.TEST]
+    if not train_rows:
+        raise DataError(
+            f"No row is left to train on: every prompt is longer than max_prompt_length = {limit} tokens. Raise it."
+        )
+    seed = config.train.seed
+    held_out = rows_of.choose([row for row in fitting if row.split == rows_of.TEST], config.train.held_out_rows, 0)
+    return rows_of.choose(train_rows, config.train.train_rows, seed), held_out
+
+
+def _dataset(config: RunConfig, rows: Sequence[Row]) -> Dataset:
+    return Dataset.from_list(
+        [
+            {
+                "prompt": messages(config.prompt, row.question),
+                "question": row.question,
+                "reference": row.answer,
+                "group": str(row.number),
+            }
+            for row in rows
+        ]
+    )
+
+
+def _adapter_config(config: RunConfig, model: PreTrainedModel) -> Any:
+    known = {name.rpartition(".")[2] for name, _ in model.named_modules()}
+    missing = [name for name in config.adapter.target_modules if name not in known]
+    if missing:
+        linear = {n.rpartition(".")[2] for n, m in model.named_modules() if isinstance(m, torch.nn.Linear)}
+        raise ConfigError(
+            f"adapter.target_modules names {', '.join(missing)}, which this model does not have. "
+            f"Choose from {', '.join(sorted(linear))}."
+        )
+    return lora_config(config)
+
+
+def _stop_if_asked(reporter: Reporter) -> None:
+    if reporter.stop_requested():
+        raise Stopped
+
+
+def _answer_held_out(
+    run: Run,
+    file: str,
+    model: Any,
+    policy: Policy,
+    scorer: Scorer,
+    config: RunConfig,
+    rows: Sequence[Row],
+    reporter: Reporter,
+) -> None:
+    """Answer test questions greedily and keep the answers with their scores."""
+    if not rows:
+        return
+    greedy = GenerationConfig(
+        max_new_tokens=config.train.max_completion_length,
+        do_sample=False,
+        pad_token_id=policy.tokenizer.pad_token_id,
+        eos_token_id=policy.tokenizer.eos_token_id,
+    )
+    samples: list[Sample] = []
+    for start in range(0, len(rows), HELD_OUT_BATCH):
+        _stop_if_asked(reporter)
+        part = rows[start : start + HELD_OUT_BATCH]
+        reporter.phase("answering held-out questions", start, len(rows))
+        prompts = [messages(config.prompt, row.question) for row in part]
+        ids = [prompt_token_ids(policy.tokenizer, prompt) for prompt in prompts]
+        texts = policy.tokenizer.batch_decode(
+            generate(model, policy.tokenizer, ids, greedy), skip_special_tokens=True
+        )
+        samples += [
+            Sample(row.question, row.answer, text, str(row.number), _text(prompt))
+            for row, text, prompt in zip(part, texts, prompts, strict=True)
+        ]
+    reporter.phase("answering held-out questions", len(rows), len(rows))
+    write_completions(run.completions / file, reporter.step, samples, scorer.score(samples))
+
+
+def _text(prompt: Sequence[dict[str, str]]) -> str:
+    return "\n".join(message["content"] for message in prompt)
+
+
+@dataclass(frozen=True)
+class ScoredStep:
+    """The completions of one step with their scores."""
+
+    samples: tuple[Sample, ...]
+    scores: Scores
+
+
+class GroupReward:
+    """The reward in TRL's signature; remembers what it scored last, for the run's record."""
+
+    __name__ = "reward"
+
+    def __init__(self, scorer: Scorer, config: RunConfig) -> None:
+        self._scorer = scorer
+        self._scale = config.train.scale_rewards
+        self.last: ScoredStep | None = None
+
+    def __call__(
+        self,
+        prompts: Sequence[Sequence[dict[str, str]]],
+        completions: Sequence[Sequence[dict[str, str]]],
+        question: Sequence[str],
+        reference: Sequence[str],
+        group: Sequence[str],
+        **_: Any,
+    ) -> list[float]:
+        samples = tuple(
+            Sample(q, r, completion[0]["content"], g, _text(prompt))
+            for prompt, completion, q, r, g in zip(prompts, completions, question, reference, group, strict=True)
+        )
+        scores = self._scorer.score(samples, self._scale)
+        self.last = ScoredStep(samples, scores)
+        return [float(value) for value in scores.rewards]
+
+
+class RunCallback(TrainerCallback):  # type: ignore[misc]
+    """Carries what the trainer does into the run directory, and the stop request into the trainer."""
+
+    def __init__(self, reporter: Reporter, reward: GroupReward, config: RunConfig) -> None:
+        self._reporter = reporter
+        self._reward = reward
+        self._config = config
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
+    ) -> TrainerControl:
+        if self._reporter.stop_requested():
+            control.should_training_stop = True
+            control.should_save = True
+        return control
+
+    def on_log(
+        self,
+        args: TrainingArguments,
+        state: TrainerState,
+        control: TrainerControl,
+        logs: dict[str, float] | None = None,
+        **_: Any,
+    ) -> None:
+        if logs is None or "reward" not in logs or self._reward.last is None:  # TRL's closing summary has no reward
+            return
+        step, scored = state.global_step, self._reward.last
+        metrics = _metrics(step, logs, scored.scores, self._reporter.take_seconds())
+        self._reporter.step_done(metrics)
+        self._reporter.step_completions(step, scored.samples, scored.scores)
+
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self._reporter.event("checkpoint", path=f"checkpoints/checkpoint-{state.global_step}")
+
+
+def _metrics(step: int, logs: dict[str, float], scores: Scores, seconds: dict[str, float]) -> Metrics:
+    effective = {} if scores.effective is None else dict(zip(COMPONENTS, map(float, scores.effective), strict=True))
+    return Metrics(
+        step=step,
+        reward=float(scores.rewards.mean()),
+        reward_std=logs["reward_std"],
+        components=dict(zip(COMPONENTS, map(float, scores.components.mean(0)), strict=True)),
+        effective=effective,
+        valid=float(scores.valid.mean()),
+        well_formed=float(scores.well_formed.mean()),
+        zero_variance=logs["frac_reward_zero_std"],
+        completion_tokens=logs["completions/mean_length"],
+        truncated=logs["completions/clipped_ratio"],
+        entropy=logs.get("entropy", math.nan),
+        loss=logs["loss"],
+        grad_norm=logs.get("grad_norm", math.nan),
+        learning_rate=logs["learning_rate"],
+        step_seconds=sum(seconds.values()),
+        generate_seconds=seconds["generate_seconds"],
+        score_seconds=seconds["score_seconds"],
+        update_seconds=seconds["update_seconds"],
+    )

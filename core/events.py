@@ -1,0 +1,173 @@
+"""The event log of a run: `events.jsonl`, written by one job, read by anyone at any time.
+
+One JSON object a line. A reader never waits for the writer, and a last line that is not finished, because the job is
+writing it or was killed while it did, is left for the next look.
+
+Kinds of event and what they carry beside `time` (seconds since 1970), `kind` and `step`:
+
+    phase       name, done, total        what the job is busy with
+    metrics     see `Metrics`            once a step
+    sample      file, best, worst        where the step's completions lie, and the two ends of their ranking
+    weights     weights                  reward weights in force from this step on
+    checkpoint  path                     a checkpoint that has been written whole
+    alert       message                  something the user should know
+    error       message                  why the run ended
+    state       state                    the run changed its state
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from core.paths import storage_error
+
+Kind = Literal["phase", "metrics", "sample", "weights", "checkpoint", "alert", "error", "state"]
+_KINDS = frozenset(get_args(Kind))
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line of the log; `data` holds what its kind carries."""
+
+    time: float
+    kind: str
+    step: int
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """What is measured at a training step.
+
+    Attributes:
+        reward: mean reward of the step's completions, in [-1, 1].
+        reward_std: mean of the groups' standard deviations.
+        components: mean score of each reward component, unweighted.
+        effective: share of the within-group variance of the reward that each component carries; empty when none varies.
+        valid, well_formed: shares of the completions.
+        zero_variance: share of groups whose completions all earned the same, from which nothing is learned.
+        completion_tokens: mean length of a completion.
+        truncated: share of completions cut at the length limit.
+        entropy: mean entropy of the policy's next-token distribution, in nats.
+        loss, grad_norm, learning_rate: of the update.
+        generate_seconds, score_seconds, update_seconds, step_seconds: where the time went.
+    """
+
+    step: int
+    reward: float
+    reward_std: float
+    components: Mapping[str, float]
+    effective: Mapping[str, float]
+    valid: float
+    well_formed: float
+    zero_variance: float
+    completion_tokens: float
+    truncated: float
+    entropy: float
+    loss: float
+    grad_norm: float
+    learning_rate: float
+    generate_seconds: float
+    score_seconds: float
+    update_seconds: float
+    step_seconds: float
+
+    def data(self) -> dict[str, Any]:
+        """The fields as an event carries them, without the step."""
+        values = asdict(self)
+        del values["step"]
+        return values
+
+    @classmethod
+    def of(cls, event: Event) -> Metrics:
+        return cls(step=event.step, **event.data)
+
+
+class EventWriter:
+    """Appends events, one whole line in one write."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        self._end_torn_line()
+
+    def write(self, kind: Kind, step: int, data: Mapping[str, Any]) -> None:
+        """Append one event; numbers that are not finite become null.
+
+        Raises:
+            StorageError: the disk is full.
+        """
+        record = {"time": round(time.time(), 3), "kind": kind, "step": step, **_finite(data)}
+        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        try:
+            os.write(self._file, line.encode("utf-8", "replace"))
+        except OSError as error:
+            raise storage_error(error, self._path) or error from error
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def _end_torn_line(self) -> None:
+        """A job that was killed while it wrote leaves half a line; what follows must start on a line of its own."""
+        size = os.fstat(self._file).st_size
+        if size and os.pread(self._file, 1, size - 1) != b"\n":
+            os.write(self._file, b"\n")
+
+
+class EventTail:
+    """Reads a growing log piece by piece: every call returns what was finished since the last."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+
+    def read(self) -> list[Event]:
+        """The events that have been finished since the last call, in their order."""
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                chunk = file.read()
+        except FileNotFoundError:
+            return []
+        end = chunk.rfind(b"\n") + 1
+        self._offset += end
+        return list(_events(chunk[:end]))
+
+
+def read_events(path: Path) -> list[Event]:
+    """All finished events of a log."""
+    return EventTail(path).read()
+
+
+def latest_metrics(events: list[Event]) -> list[Metrics]:
+    """The metrics of each step, in order; of a step that was done again after a resume, the later ones."""
+    by_step = {event.step: event for event in events if event.kind == "metrics"}
+    return [Metrics.of(by_step[step]) for step in sorted(by_step)]
+
+
+def _events(chunk: bytes) -> Iterator[Event]:
+    for line in chunk.splitlines():
+        try:
+            record = json.loads(line)
+            event = Event(record.pop("time"), record.pop("kind"), record.pop("step"), record)
+        except (ValueError, KeyError, AttributeError, TypeError):
+            continue  # half a line, left by a job that was killed while it wrote
+        if event.kind in _KINDS:
+            yield event
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return value

@@ -1,0 +1,162 @@
+"""Starts, stops and resumes jobs: detached processes that outlive the studio.
+
+A job is `python -m core.worker RUN_DIRECTORY` in a session of its own. It writes its own status, beginning with its
+process id and creation time, so there is one writer only and the job is found again after the studio, or the browser,
+has been closed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import psutil
+from filelock import FileLock, Timeout
+
+from core.config import RunConfig
+from core.datasets import read_rows
+from core.errors import RunError, StorageError
+from core.machine import Machine
+from core.models import locate
+from core.paths import PROJECT, Home
+from core.runs import Run, Status, create_run, list_runs, process
+
+CORES_FOR_A_RUN = 8
+"""Processor cores that one run keeps busy; fewer than twice as many take one run at a time."""
+_FREE_BYTES = 1_000_000_000
+_START_SECONDS = 30.0
+_POLL_SECONDS = 0.05
+
+
+def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
+    """Check what can be checked, make the run's directory and start its job.
+
+    Raises:
+        RunError: the machine is busy with another run.
+        DataError, ModelError: what the run needs is missing or wrong.
+        StorageError: there is too little room.
+    """
+    refuse_unready(home, config)
+    with _one_starter(home):
+        refuse_busy(home)
+        run = create_run(home, config, prefix)
+        _spawn(run, home)
+    return run
+
+
+def resume(home: Home, run: Run) -> None:
+    """Start the job of a stopped, failed or interrupted run again; it goes on from its last whole checkpoint.
+
+    Raises:
+        RunError: the run is live or finished, or the machine is busy.
+    """
+    with _one_starter(home):
+        status = run.status()
+        if status.live:
+            raise RunError(f"{run.id} is still running. Stop it first, or wait.")
+        if status.state == "finished":
+            raise RunError(f"{run.id} has done all its {status.steps} steps. Start a new run to train longer.")
+        refuse_unready(home, run.config())
+        refuse_busy(home)
+        run.stop_request.unlink(missing_ok=True)
+        run.write_status(replace(status, state="starting", pid=0, created=0.0, error="", started=time.time()))
+        _spawn(run, home)
+
+
+def stop(run: Run) -> None:
+    """Ask a live run to stop after the step it is in; it then saves a checkpoint and its adapter.
+
+    Raises:
+        RunError: the run is not live.
+    """
+    status = run.status()
+    if not status.live:
+        raise RunError(f"{run.id} is not running: it is {status.state}.")
+    run.stop_request.parent.mkdir(exist_ok=True)
+    run.stop_request.touch()
+
+
+def wait(run: Run, seconds: float) -> Status:
+    """Wait until the run is no longer live, at most `seconds`; returns its status then."""
+    deadline = time.monotonic() + seconds
+    while (status := run.status()).live and time.monotonic() < deadline:
+        found = process(status)
+        remaining = max(deadline - time.monotonic(), 0.0)
+        if found is None:
+            psutil.wait_procs([], timeout=0)
+            time.sleep(min(_POLL_SECONDS, remaining))
+        else:
+            psutil.wait_procs([found], timeout=min(1.0, remaining))
+    return status
+
+
+def refuse_unready(home: Home, config: RunConfig) -> None:
+    """Raise the error that the job would meet later: models, data, room on the disk."""
+    for model in (config.model, config.reward.similarity_model, config.reward.fluency_model):
+        locate(model, home)
+    if not any(row.split != "test" for row in read_rows(config.data)):
+        raise RunError("Every row of the data is in the test split, which is never trained on. Add rows to train on.")
+    free = psutil.disk_usage(str(home.root)).free
+    if free < _FREE_BYTES:
+        raise StorageError(
+            f"Only {free / 1e9:.1f} GB are free where {home.root} lies; a run needs {_FREE_BYTES / 1e9:.0f} GB. "
+            "Free some space or choose another home folder."
+        )
+
+
+def refuse_busy(home: Home) -> None:
+    """Raise RunError when this machine has no room for one more run."""
+    live = [run.id for run in list_runs(home) if run.status().live]
+    machine = Machine.inspect(home)
+    if machine.gpus:
+        places, reason = len(machine.gpus), f"has {len(machine.gpus)} GPU(s), one run each"
+    else:
+        places = max(1, machine.cores // CORES_FOR_A_RUN)
+        reason = f"has {machine.cores} processor cores and no GPU, room for {places} run(s) at a time"
+    if len(live) >= places:
+        raise RunError(
+            f"{live[0]} is running and this machine {reason}; a second would only slow both down. "
+            "Wait until it ends, or stop it."
+        )
+
+
+@contextmanager
+def _one_starter(home: Home) -> Iterator[None]:
+    """Two starts at the same moment must not both find the machine free."""
+    try:
+        with FileLock(home.root / "jobs.lock", timeout=_START_SECONDS * 2):
+            yield
+    except Timeout as error:
+        raise RunError("Another run is just being started. Try again in a moment.") from error
+
+
+def _spawn(run: Run, home: Home) -> None:
+    environment = os.environ | {
+        "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow everything else here tenfold
+        "TOKENIZERS_PARALLELISM": "false",
+        "PYTHONUNBUFFERED": "1",
+    }
+    with run.log.open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", "core.worker", str(run.folder), str(home.root)],
+            cwd=PROJECT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            close_fds=True,
+        )
+    deadline = time.monotonic() + _START_SECONDS
+    while run.written_status().pid == 0 and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    if run.written_status().pid == 0:
+        child.kill()
+        message = f"The job did not start. Its log is {run.log}."
+        run.write_status(replace(run.written_status(), state="failed", error=message))
+        raise RunError(message)

@@ -1,0 +1,76 @@
+"""Training sizes that are known to work, so that a newcomer starts from something that learns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from core.config import AdapterConfig, PromptConfig, RunConfig, TrainConfig
+from core.errors import ConfigError
+from core.prompts import CONCISE_SYSTEM, EXAMPLES
+from core.rewards import PRESETS
+
+
+@dataclass(frozen=True)
+class Size:
+    """A named amount of training.
+
+    Attributes:
+        title, note: shown to the user.
+        train: the settings of the run.
+        adapter: the adapter that is trained.
+    """
+
+    title: str
+    note: str
+    train: TrainConfig
+    adapter: AdapterConfig
+
+
+SIZES: Mapping[str, Size] = {
+    "demo": Size(
+        title="Demo",
+        note="About six minutes on two processor cores. Shows the reward rising and the format being learned.",
+        train=TrainConfig(steps=36, temperature=0.7),
+        adapter=AdapterConfig(),
+    ),
+    "short": Size(
+        title="Short",
+        note="A few times the demo, with more prompts a step: a first real impression of a reward.",
+        train=TrainConfig(steps=100, prompts_per_step=2, max_completion_length=96, learning_rate=5e-4),
+        adapter=AdapterConfig(),
+    ),
+    "full": Size(
+        title="Full",
+        note="Hours on a processor, minutes on a GPU: long completions, a cosine schedule, all projections trained.",
+        train=TrainConfig(
+            steps=200,
+            prompts_per_step=8,
+            max_completion_length=256,
+            learning_rate=1e-4,
+            lr_schedule="cosine",
+            warmup=0.1,
+            save_every=25,
+            held_out_rows=32,
+        ),
+        adapter=AdapterConfig(
+            rank=64,
+            alpha=64,
+            target_modules=("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
+        ),
+    ),
+}
+
+
+def preset_config(size: str = "demo", reward: str = "robust") -> RunConfig:
+    """The run configuration of a size with a reward preset, embedded model and sample data."""
+    if size not in SIZES:
+        raise ConfigError(f"There is no size {size!r}. Choose one of {', '.join(SIZES)}.")
+    if reward not in PRESETS:
+        raise ConfigError(f"There is no reward preset {reward!r}. Choose one of {', '.join(PRESETS)}.")
+    return RunConfig(
+        prompt=PromptConfig(system=CONCISE_SYSTEM, examples=EXAMPLES),
+        reward=PRESETS[reward],
+        train=SIZES[size].train,
+        adapter=SIZES[size].adapter,
+    )
