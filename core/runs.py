@@ -1,13 +1,13 @@
 """Run directories: the whole contract between a job and everything that looks at it.
 
-    <home>/runs/<run id>/
-      config.json      what was asked; never changed afterwards
-      status.json      state, process, progress, last error; replaced in one step
-      events.jsonl     see `core.events`
-      completions/     step-000012.parquet: every completion of that step with its scores;
-                       held-out-before.parquet and held-out-after.parquet: the test questions answered by the policy
-      control/stop     asks the job to stop after the step it is in
-      checkpoints/  adapter/  worker.log
+<home>/runs/<run id>/
+  config.json      what was asked; never changed afterwards
+  status.json      state, process, progress, last error; replaced in one step
+  events.jsonl     see `core.events`
+  completions/     step-000012.parquet: every completion of that step with its scores;
+                   held-out-before.parquet and held-out-after.parquet: the test questions answered by the policy
+  control/stop     asks the job to stop after the step it is in
+  checkpoints/  adapter/  worker.log
 """
 
 from __future__ import annotations
@@ -191,7 +191,9 @@ def create_run(home: Home, config: RunConfig, prefix: str = "run") -> Run:
 def list_runs(home: Home) -> list[Run]:
     """All runs, the newest first."""
     folders = [folder for folder in home.runs.iterdir() if (folder / "config.json").is_file()]
-    return [Run(folder) for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime_ns, reverse=True)]
+    return [
+        Run(folder) for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime_ns, reverse=True)
+    ]
 
 
 def find_run(home: Home, run_id: str) -> Run:
@@ -212,4 +214,3 @@ def find_run(home: Home, run_id: str) -> Run:
     if not (folder / "config.json").is_file():
         raise RunError(f"There is no run {run_id!r} in {home.runs}. List them with: python -m core runs")
     return Run(folder)
-

@@ -133,9 +133,7 @@ class Scorer:
         losses = dict(zip(filled, self._losses(filled), strict=True))
         found = [rewards.fluency(losses[answer]) if answer else 0.0 for answer in answers]
         if self.config.fluency == "answer_without_repetition":
-            found = [
-                value * (1.0 - rewards.repetition(answer)) for value, answer in zip(found, answers, strict=True)
-            ]
+            found = [value * (1.0 - rewards.repetition(answer)) for value, answer in zip(found, answers, strict=True)]
         return found
 
     def _notebook_fluency(self, samples: Sequence[Sample]) -> list[float]:

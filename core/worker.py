@@ -50,7 +50,12 @@ def main(folder: Path, root: Path) -> int:
 def _say_hello(run: Run) -> None:
     me = psutil.Process()
     status = replace(
-        run.written_status(), state="running", phase="loading", pid=me.pid, created=me.create_time(), updated=time.time()
+        run.written_status(),
+        state="running",
+        phase="loading",
+        pid=me.pid,
+        created=me.create_time(),
+        updated=time.time(),
     )
     run.write_status(status)
 

@@ -12,10 +12,12 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.completions import step_file
 from core.events import EventWriter, Kind, Metrics
 from core.rewards import COMPONENTS
 from core.runs import Run, State
 from core.scoring import Sample, Scores
+from core.text import duration
 
 _STATUS_SECONDS = 0.5
 """How often the status is written at most while a phase goes on."""
@@ -31,8 +33,9 @@ class Reporter:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._events = EventWriter(run.events)
-        self._status = run.written_status()
+        self._status = replace(run.written_status(), phase="")  # the worker has said "loading" already
         self._written = 0.0
+        self._open_phase = ""
         self._phase_started = time.perf_counter()
         self._seconds: dict[str, float] = {}
         self._recent: deque[float] = deque(maxlen=_RECENT_STEPS)
@@ -53,6 +56,7 @@ class Reporter:
         self._status = replace(self._status, state=state, step=step, eta_seconds=None)
         self.event("state", state=state)
         self._write()
+        print(f"The run is {state} at step {step}.")
 
     def phase(self, name: str, done: int = 0, total: int = 0) -> None:
         """Say what the job is busy with; an event when that changes, the status a few times a second at most."""
@@ -64,8 +68,6 @@ class Reporter:
             self.event("phase", name=name, done=done, total=total)
         if changed or time.monotonic() - self._written > _STATUS_SECONDS:
             self._write()
-
-    _open_phase = ""
 
     def _close_phase(self) -> None:
         now = time.perf_counter()
@@ -90,10 +92,15 @@ class Reporter:
         )
         self.event("metrics", **metrics.data())
         self._write()
+        print(
+            f"Step {metrics.step} of {self._status.steps}: reward {metrics.reward:+.3f}, "
+            f"well-formed {metrics.well_formed:.0%}, {metrics.step_seconds:.1f} s, "
+            f"{duration(self._status.eta_seconds)} left."
+        )
 
     def step_completions(self, step: int, samples: Sequence[Sample], scores: Scores) -> None:
         """Keep every completion of a step with its scores, and name the best and the worst of them."""
-        file = self._run.completions / f"step-{step:06d}.parquet"
+        file = step_file(self._run, step)
         write_completions(file, step, samples, scores)
         best, worst = int(scores.rewards.argmax()), int(scores.rewards.argmin())
         self.event(

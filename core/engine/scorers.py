@@ -23,9 +23,7 @@ MAX_TOKENS = 512
 BATCH = 8
 
 
-def open_scorer(
-    config: RewardConfig, tags: Tags, home: Home, device: torch.device, dtype: torch.dtype
-) -> Scorer:
+def open_scorer(config: RewardConfig, tags: Tags, home: Home, device: torch.device, dtype: torch.dtype) -> Scorer:
     """Load both models of a reward configuration and open the home's score cache.
 
     Raises:
@@ -104,7 +102,9 @@ class CausalLanguageModel:
     def load(cls, name: str, home: Home, device: torch.device, dtype: torch.dtype) -> CausalLanguageModel:
         place = locate(name, home)
         model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, use_safetensors=True).to(device)
-        return cls(f"{_identity(name)}:{str(dtype).removeprefix('torch.')}", model, AutoTokenizer.from_pretrained(place))
+        return cls(
+            f"{_identity(name)}:{str(dtype).removeprefix('torch.')}", model, AutoTokenizer.from_pretrained(place)
+        )
 
     def mean_loss(self, texts: Sequence[str]) -> list[float]:
         return in_length_order(texts, self._token_ids(texts), self._batch_loss)

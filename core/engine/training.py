@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from datasets import Dataset
 from transformers import (
     GenerationConfig,
     PreTrainedModel,
+    PrinterCallback,
     TrainerCallback,
     TrainerControl,
     TrainerState,
@@ -21,6 +21,7 @@ from transformers import (
 )
 
 from core import datasets as rows_of
+from core.completions import AFTER, BEFORE
 from core.config import RunConfig
 from core.datasets import Row
 from core.engine.checkpoints import last_whole_checkpoint
@@ -38,9 +39,6 @@ from core.runs import Run
 from core.scoring import Sample, Scorer, Scores
 
 HELD_OUT_BATCH = 8
-BEFORE, AFTER = "held-out-before.parquet", "held-out-after.parquet"
-
-log = logging.getLogger(__name__)
 
 
 class Stopped(Exception):
@@ -83,6 +81,7 @@ def _train(run: Run, home: Home, reporter: Reporter) -> None:
         callbacks=[RunCallback(reporter, reward, config)],
         progress=reporter,
     )
+    trainer.remove_callback(PrinterCallback)  # the reporter writes a line that people can read
     checkpoint, faults = last_whole_checkpoint(run)
     for fault in faults:
         reporter.event("alert", message=fault)
@@ -105,9 +104,7 @@ def _rows(config: RunConfig, policy: Policy, reporter: Reporter) -> tuple[list[R
     rows = rows_of.read_rows(config.data)
     limit = config.train.max_prompt_length
     fitting = [
-        row
-        for row in rows
-        if len(prompt_token_ids(policy.tokenizer, messages(config.prompt, row.question))) <= limit
+        row for row in rows if len(prompt_token_ids(policy.tokenizer, messages(config.prompt, row.question))) <= limit
     ]
     if len(fitting) < len(rows):
         reporter.event(
@@ -182,9 +179,7 @@ def _answer_held_out(
         reporter.phase("answering held-out questions", start, len(rows))
         prompts = [messages(config.prompt, row.question) for row in part]
         ids = [prompt_token_ids(policy.tokenizer, prompt) for prompt in prompts]
-        texts = policy.tokenizer.batch_decode(
-            generate(model, policy.tokenizer, ids, greedy), skip_special_tokens=True
-        )
+        texts = policy.tokenizer.batch_decode(generate(model, policy.tokenizer, ids, greedy), skip_special_tokens=True)
         samples += [
             Sample(row.question, row.answer, text, str(row.number), _text(prompt))
             for row, text, prompt in zip(part, texts, prompts, strict=True)
