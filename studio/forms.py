@@ -1,0 +1,208 @@
+"""Turns a run's configuration into widgets and back: labels stand here, rules and defaults come from `core.config`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
+
+import streamlit as st
+from pydantic.fields import FieldInfo
+
+from core.config import EMBEDDED_POLICY, SAMPLE, DataConfig, RunConfig, with_changes
+from core.datasets import FORMATS, TEST, read_rows
+from core.models import EMBEDDED
+from core.paths import Home
+from core.presets import SIZES
+from core.rewards import COMPONENTS, PRESET_NOTES
+from studio import output
+from studio.uploads import store_upload
+from studio.words import COMPONENT_HELP, COMPONENT_TITLES, PRESET_TITLES
+
+_EMBEDDED, _LOCAL, _HUB = "Embedded", "Local directory", "Hugging Face id"
+_SAMPLE, _UPLOAD, _PATH = "Sample", "Upload", "File on this machine"
+
+
+@dataclass(frozen=True)
+class Field:
+    """One advanced setting: where it stands in the configuration, its label, what it does."""
+
+    path: str
+    label: str
+    help: str
+
+
+TRAIN_FIELDS = (
+    Field("train.steps", "Steps", "How often completions are sampled, scored and learned from."),
+    Field("train.prompts_per_step", "Prompts per step", "Questions answered in one step; each has a group of its own."),
+    Field("train.num_generations", "Completions per group", "Answers to one prompt that are compared with each other."),
+    Field("train.max_completion_length", "Max completion length", "In tokens; longer completions are cut off."),
+    Field("train.learning_rate", "Learning rate", "Small models that learn in few steps need a large one."),
+    Field("train.lr_schedule", "Learning rate schedule", "How the learning rate changes over the steps."),
+    Field(
+        "train.temperature", "Temperature", "How freely completions are sampled; without variety nothing is learned."
+    ),
+    Field("train.beta", "KL weight (beta)", "How strongly the policy is held near the base model; 0 lets it go."),
+    Field("train.loss_type", "Loss", "How the token losses of a group are averaged."),
+    Field("train.scale_rewards", "Reward scaling", "What advantages are divided by."),
+    Field("adapter.rank", "LoRA rank", "Size of the trained adapter."),
+    Field("adapter.alpha", "LoRA alpha", "Scale of the adapter; its effect is alpha divided by rank."),
+    Field("train.seed", "Seed", "Runs with equal settings and an equal seed draw the same."),
+    Field(
+        "train.held_out_rows", "Held-out questions", "Questions of the test split answered before and after training."
+    ),
+)
+
+
+def choice(label: str, options: list[str], key: str, titles: dict[str, str] | None = None) -> str:
+    """A row of options of which exactly one is chosen."""
+    shown = titles or {}
+    return str(
+        st.segmented_control(
+            label,
+            options,
+            default=options[0],
+            required=True,
+            key=key,
+            format_func=lambda option: shown.get(option, option),
+        )
+    )
+
+
+def model_name() -> str:
+    """Asks which model to train; empty while nothing is named."""
+    source = choice("Model", [_EMBEDDED, _LOCAL, _HUB], "model_source")
+    if source == _EMBEDDED:
+        model = EMBEDDED[EMBEDDED_POLICY]
+        st.caption(f"{model.title}: comes with the studio, needs no network, trains on a processor.")
+        return EMBEDDED_POLICY
+    if source == _LOCAL:
+        return _text("Model folder", "model_folder", "/models/my-model", "Holds config.json and .safetensors weights.")
+    return _text("Hugging Face id", "model_hub_id", "org/model", "Downloaded when the run starts; needs a network.")
+
+
+def data_config(home: Home) -> DataConfig | None:
+    """Asks which rows to train on; None while no file is named.
+
+    Raises:
+        StudioError: the upload cannot be kept.
+    """
+    source = choice("Data", [_SAMPLE, _UPLOAD, _PATH], "data_source")
+    if source == _SAMPLE:
+        return DataConfig(path=SAMPLE)
+    path = (
+        _uploaded(home)
+        if source == _UPLOAD
+        else _text("Data file", "data_path", "/data/questions.jsonl", "JSONL or CSV.")
+    )
+    left, right = st.columns(2)
+    with left:
+        question = _text("Question column", "question_column", "question", "", value="question")
+    with right:
+        answer = _text("Answer column", "answer_column", "answer", "", value="answer")
+    return DataConfig(path=path, question=question, answer=answer) if path else None
+
+
+def _uploaded(home: Home) -> str:
+    file = st.file_uploader("Data file", type=[ending.lstrip(".") for ending in FORMATS], key="data_upload")
+    return "" if file is None else str(store_upload(home, file.name, file.getvalue()))
+
+
+def _text(label: str, key: str, placeholder: str, note: str, value: str = "") -> str:
+    return (st.text_input(label, value=value, key=key, placeholder=placeholder, help=note or None) or "").strip()
+
+
+def data_preview(data: DataConfig) -> None:
+    """Reads the rows and shows how many there are, and the first of them.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    rows = read_rows(data)
+    test = sum(row.split == TEST for row in rows)
+    kind = "Medical questions with short reference answers. " if data.path == SAMPLE else ""
+    st.caption(f"{kind}{len(rows) - test} rows to train on, {test} held out.")
+    with st.expander("First rows"):
+        output.texts([{"Question": row.question, "Reference answer": row.answer} for row in rows[:5]], key="first_rows")
+
+
+def reward_preset() -> str:
+    """Asks which reward to train with."""
+    preset = choice("Reward", list(PRESET_TITLES), "reward_preset", PRESET_TITLES)
+    st.caption(PRESET_NOTES[preset])
+    return preset
+
+
+def run_size() -> str:
+    """Asks how much to train."""
+    size = choice("Size", list(SIZES), "run_size", {key: size.title for key, size in SIZES.items()})
+    st.caption(SIZES[size].note)
+    return size
+
+
+def advanced(config: RunConfig, scope: str) -> RunConfig:
+    """Shows the settings of `config` as widgets and returns it with what was changed.
+
+    Args:
+        scope: names what `config` was made from; another scope has widgets of its own, so they start from its values.
+
+    Raises:
+        ConfigError: a combination is not allowed.
+    """
+    changes: dict[str, Any] = {}
+    columns = st.columns(3)
+    for index, field in enumerate(TRAIN_FIELDS):
+        with columns[index % 3]:
+            changes[field.path] = _widget(config, field, scope)
+    st.caption("Reward weights")
+    cells = st.columns(4)
+    for index, name in enumerate(COMPONENTS):
+        label = COMPONENT_TITLES[name]
+        value = config.reward.weights.get(name, 0.0)
+        changes[f"reward.weights.{name}"] = cells[index].number_input(
+            label, value=value, step=0.05, key=f"{scope}.weight.{name}", help=COMPONENT_HELP[name]
+        )
+    with cells[3]:
+        invalid = Field("reward.invalid_reward", "Invalid completion", "Reward of one without an answer.")
+        changes[invalid.path] = _widget(config, invalid, scope)
+    return with_changes(config, changes)
+
+
+def _widget(config: RunConfig, field: Field, scope: str) -> Any:
+    """The widget that fits the type of a setting, within the bounds that the configuration sets."""
+    info, value, key = field_info(field.path), _value(config, field.path), f"{scope}.{field.path}"
+    if get_origin(info.annotation) is Literal:
+        options = list(get_args(info.annotation))
+        return st.selectbox(field.label, options, index=options.index(value), key=key, help=field.help)
+    low, high = bounds(info)
+    if info.annotation is int:
+        return st.number_input(field.label, _whole(low), _whole(high), int(value), 1, key=key, help=field.help)
+    step = 1.0 if value >= 10 else 0.1 if value >= 0.1 or value <= 0 else float(f"{value / 10:.0e}")
+    return st.number_input(field.label, low, high, float(value), step, format="%g", key=key, help=field.help)
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _value(config: RunConfig, path: str) -> Any:
+    found: Any = config
+    for name in path.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def field_info(path: str) -> FieldInfo:
+    """What the configuration says about the setting at a dotted path."""
+    model: Any = RunConfig
+    *parents, leaf = path.split(".")
+    for name in parents:
+        model = model.model_fields[name].annotation
+    info: FieldInfo = model.model_fields[leaf]
+    return info
+
+
+def bounds(info: FieldInfo) -> tuple[float | None, float | None]:
+    """The smallest and the largest value a setting may have; None where there is no bound, or an open one."""
+    low = next((float(rule.ge) for rule in info.metadata if hasattr(rule, "ge")), None)
+    high = next((float(rule.le) for rule in info.metadata if hasattr(rule, "le")), None)
+    return low, high

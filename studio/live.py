@@ -1,0 +1,173 @@
+"""The live view of a run: parts that redraw themselves while it goes on, each from what the run has written to disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import jobs
+from core.config import RunConfig
+from core.errors import StudioError
+from core.events import Metrics
+from core.paths import Home
+from core.rewards import COMPONENTS
+from core.runs import Run
+from studio import charts, dialogs, output, words
+from studio.feed import RunFeed, feed_of
+
+_COMPARED_STEPS = 5
+"""How many steps "now" and "at the start" stand for."""
+
+
+def refreshing(part: Callable[..., None], seconds: float | None, *args: Any) -> None:
+    """Draw `part(*args)`, again every `seconds` without the rest of the page; once only when that is None."""
+    st.fragment(part, run_every=seconds)(*args)
+
+
+def actions(home: Home, run: Run) -> None:
+    """The buttons that stop a live run or resume one that can go on."""
+    state = run.status().state
+    if state in ("starting", "running"):
+        if st.button("Stop", icon=":material/stop_circle:", key="stop"):
+            dialogs.confirm_stop(run)
+    elif state in ("stopped", "failed", "interrupted") and st.button(
+        "Resume", icon=":material/play_arrow:", key="resume", type="primary"
+    ):
+        _resume(home, run)
+
+
+def _resume(home: Home, run: Run) -> None:
+    try:
+        with st.spinner("Starting the job"):
+            jobs.resume(home, run)
+    except StudioError as error:
+        output.problem(error)
+        return
+    st.rerun()
+
+
+def status_strip(run: Run, state_shown: str) -> None:
+    """State, progress, time left and what the job is busy with; redraws the whole page when the state has changed.
+
+    Args:
+        state_shown: the state the rest of the page was drawn for.
+    """
+    status, now = run.status(), time.time()
+    if status.state != state_shown:
+        st.rerun()
+    badge = words.BADGES[status.state]
+    feed = feed_of(run)
+    parts = [f"Step {status.step} of {status.steps}"]
+    if status.live:
+        parts += [words.busy_with(status, now), words.time_left(status, now - feed.last_step_time)]
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.badge(badge.label, icon=badge.icon, color=badge.colour)
+        st.progress(words.progress(status), text=" · ".join(output.escape(part) for part in parts if part))
+    _say_what_happened(run, feed)
+
+
+def _say_what_happened(run: Run, feed: RunFeed) -> None:
+    status = run.status()
+    if status.state == "failed":
+        output.problem(run.summary())
+    elif status.state in ("interrupted", "stopped"):
+        output.warning(run.summary())
+    for note in feed.notes:
+        if not note.is_error:
+            output.warning(note.message)
+
+
+def tiles(run: Run) -> None:
+    """Four numbers: where the reward and the format stand against the start, and what a step costs."""
+    metrics = feed_of(run).metrics()
+    if not metrics:
+        return
+    first, last = metrics[:_COMPARED_STEPS], metrics[-_COMPARED_STEPS:]
+    reward, well_formed = _mean(last, "reward"), _mean(last, "well_formed")
+    gained, points = reward - _mean(first, "reward"), 100 * (well_formed - _mean(first, "well_formed"))
+    with st.grid(4, min_column_width=190):
+        _tile("Mean reward", f"{reward:.2f}", f"{gained:+.2f} since the start")
+        _tile("Well-formed", f"{well_formed:.0%}", f"{points:+.0f} points since the start")
+        _tile("Seconds per step", f"{_mean(last, 'step_seconds'):.1f}", _seconds(last), plain=True)
+        cut = f"{_mean(last, 'truncated'):.0%} cut at the limit"
+        _tile("Completion tokens", f"{_mean(last, 'completion_tokens'):.0f}", cut, plain=True)
+
+
+def _tile(label: str, value: str, change: str, plain: bool = False) -> None:
+    st.metric(
+        label,
+        value,
+        change,
+        delta_color="off" if plain else "normal",
+        delta_arrow="off" if plain else "auto",
+        border=True,
+        height="stretch",
+        help=f"Mean of the last {_COMPARED_STEPS} steps; a change is against the first {_COMPARED_STEPS}.",
+    )
+
+
+def _seconds(metrics: list[Metrics]) -> str:
+    share = _mean(metrics, "generate_seconds") / max(_mean(metrics, "step_seconds"), 1e-9)
+    return f"{share:.0%} of it generating"
+
+
+def _mean(metrics: list[Metrics], name: str) -> float:
+    return float(sum(getattr(m, name) for m in metrics) / len(metrics))
+
+
+def curves(run: Run, window: int | None) -> None:
+    """The numbers and curves of the run, step by step."""
+    tiles(run)
+    frame = feed_of(run).frame()
+    if frame.empty:
+        st.caption("The curves appear with the first training step.")
+        return
+    with st.container(border=True):
+        _chart("Reward", charts.reward_option(frame, window), "Mean reward of each step and its running mean", 300)
+    left, right = st.columns(2)
+    with left, st.container(border=True):
+        _chart("Component scores", charts.components_option(frame, window), "Running mean score of each component")
+    with right, st.container(border=True):
+        _chart("Shares of completions", charts.shares_option(frame, window), "Well-formed, valid and truncated shares")
+
+
+def _chart(title: str, option: charts.Option, alt: str, height: int = 240) -> None:
+    st.markdown(f"**{title}**")
+    st.echarts_chart(option, height=height, key=f"chart {title}", alt=alt)
+
+
+def weights(run: Run, config: RunConfig) -> None:
+    """Beside each configured weight, how much of the learning it really decides, with a plain word."""
+    metrics = feed_of(run).metrics()
+    if not metrics:
+        st.caption("Known after the first training step.")
+        return
+    shares, scores = words.recent_shares(metrics), words.recent_scores(metrics)
+    total = sum(abs(config.reward.weights.get(name, 0.0)) for name in COMPONENTS)
+    rows = []
+    for name in COMPONENTS:
+        weight, share = config.reward.weights.get(name, 0.0), None if shares is None else shares[name]
+        word = words.weight_word(weight, total, share, scores[name])
+        rows.append((words.COMPONENT_TITLES[name], scores[name], weight, share, [word], words.MEANINGS[word]))
+    columns = ["Component", "Mean score", "Weight", "Effective weight", "Verdict", "What it means"]
+    st.dataframe(
+        pd.DataFrame(rows, columns=columns),
+        hide_index=True,
+        key="weights",
+        alt="Configured and effective weight of each reward component",
+        column_config={
+            "Mean score": st.column_config.NumberColumn(format="%.2f"),
+            "Weight": st.column_config.NumberColumn(format="%.2f"),
+            "Effective weight": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+            "Verdict": st.column_config.MultiselectColumn(options=list(words.MEANINGS), color=words.WORD_COLOURS),
+            "What it means": st.column_config.TextColumn(width="large"),
+        },
+    )
+    st.caption(
+        "GRPO learns only from differences inside a group. The effective weight is the share of those differences in "
+        "the reward that a component carries, over the last steps."
+    )

@@ -1,0 +1,38 @@
+"""The one table of the studio's pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.paths import PROJECT
+
+PAGES = PROJECT / "pages"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One page: its file under `pages/`, its title, its Material icon."""
+
+    file: str
+    title: str
+    icon: str
+
+    @property
+    def path(self) -> Path:
+        return PAGES / self.file
+
+
+OVERVIEW = Entry("overview.py", "Overview", ":material/dashboard:")
+TRAIN = Entry("train.py", "Train", ":material/model_training:")
+ENTRIES: Sequence[Entry] = (OVERVIEW, TRAIN)
+"""In the order of the menu; the first is the one that opens."""
+
+
+def pages() -> list[Any]:
+    """The pages as `st.navigation` takes them."""
+    return [st.Page(entry.path, title=entry.title, icon=entry.icon, default=entry is ENTRIES[0]) for entry in ENTRIES]

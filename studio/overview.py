@@ -1,0 +1,134 @@
+"""The parts of the Overview: what this machine has, and the list of runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import StudioError
+from core.machine import Machine
+from core.paths import Home
+from core.runs import Run, Status, list_runs
+from core.text import duration
+from studio import navigation, output, state, words
+from studio.charts import thin
+from studio.feed import feed_of
+
+_MACHINE_SECONDS = 20
+_SPARK_POINTS = 60
+_COMPARED_STEPS = 5
+
+
+@dataclass(frozen=True)
+class Line:
+    """One run in one line."""
+
+    run: Run
+    status: Status
+    preset: str
+    rewards: tuple[float, ...]
+    first: float | None
+    last: float | None
+
+
+def line_of(run: Run) -> Line:
+    """What there is to say about a run in one line; a run whose settings cannot be read is listed all the same."""
+    frame = feed_of(run).frame()
+    try:
+        preset = words.PRESET_TITLES[run.config().reward.preset]
+    except StudioError:
+        preset = "unreadable"
+    drawn = thin(frame, "reward", _SPARK_POINTS)["reward"] if len(frame) else frame["reward"]
+    first = float(frame["reward"].head(_COMPARED_STEPS).mean()) if len(frame) else None
+    last = float(frame["reward"].tail(_COMPARED_STEPS).mean()) if len(frame) else None
+    return Line(run, run.status(), preset, tuple(float(value) for value in drawn), first, last)
+
+
+def table(lines: Sequence[Line], now: float) -> pd.DataFrame:
+    """The lines as a table; one row a run."""
+    return pd.DataFrame(
+        {
+            "State": [[words.BADGES[line.status.state].label] for line in lines],
+            "Run": [line.run.id for line in lines],
+            "Reward preset": [line.preset for line in lines],
+            "Steps": [f"{line.status.step} of {line.status.steps}" for line in lines],
+            "Reward": [list(line.rewards) for line in lines],
+            "Mean reward": [_change(line) for line in lines],
+            "Duration": [duration(words.running_seconds(line.status, now)) for line in lines],
+            "Started": [datetime.fromtimestamp(line.status.started) for line in lines],
+        }
+    )
+
+
+def _change(line: Line) -> str:
+    return "–" if line.first is None or line.last is None else f"{line.first:.2f} → {line.last:.2f}"
+
+
+def runs_list(home: Home) -> None:
+    """All runs, the newest first; choosing one opens it on the Train page."""
+    runs = list_runs(home)
+    chosen = _runs_frame(runs)
+    st.caption("Choose a row to open its run.")
+    if chosen:
+        st.switch_page(navigation.TRAIN.path, query_params=state.run_query(chosen.id))
+
+
+def empty_list() -> None:
+    """What stands in the place of the list before the first run."""
+    with st.container(border=True):
+        st.markdown("**No runs yet**")
+        st.write(
+            "Start with the demo: the embedded model learns to answer medical questions in a fixed format, in about "
+            "six minutes on two processor cores. Its curve and its answers appear here while it learns."
+        )
+
+
+def machine_facts(home: Home) -> None:
+    """What a run could use here, and what to do about what is missing."""
+    machine = _machine(str(home.root))
+    ready = sum(machine.models.values())
+    with st.grid(4, min_column_width=190):
+        st.metric("Processor cores", machine.cores, border=True)
+        st.metric("Memory", f"{machine.memory_bytes / 2**30:.0f} GiB", border=True)
+        st.metric("GPU", len(machine.gpus) or "None", border=True)
+        st.metric("Embedded models ready", f"{ready} of {len(machine.models)}", border=True)
+    for gpu in machine.gpus:
+        output.labelled("GPU", gpu)
+    for sentence in machine.advice():
+        st.caption(output.escape(sentence))
+
+
+@st.cache_resource(ttl=_MACHINE_SECONDS, show_spinner=False)
+def _machine(root: str) -> Machine:
+    return Machine.inspect(Home(Path(root)))
+
+
+def _runs_frame(runs: Sequence[Run]) -> Run | None:
+    """Draws the list; returns the run whose row was just chosen."""
+    lines = [line_of(run) for run in runs]
+    badges = words.BADGES.values()
+    event = st.dataframe(
+        table(lines, time.time()),
+        hide_index=True,
+        key="runs",
+        on_select="rerun",
+        selection_mode=["single-row", "single-cell"],
+        alt="All runs, the newest first",
+        column_config={
+            "State": st.column_config.MultiselectColumn(
+                options=[badge.label for badge in badges], color=[badge.colour for badge in badges], width=110
+            ),
+            "Run": st.column_config.TextColumn(width="medium"),
+            "Reward": st.column_config.LineChartColumn("Reward by step", width="medium"),
+            "Mean reward": st.column_config.TextColumn("Mean reward, first → last"),
+            "Started": st.column_config.DatetimeColumn(format="D MMM YYYY, HH:mm"),
+        },
+    )
+    rows = [*event.selection.rows, *(cell[0] for cell in event.selection.cells)]
+    return runs[rows[0]] if rows else None

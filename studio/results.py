@@ -1,0 +1,143 @@
+"""What a run has produced: completions of the last step, held-out questions, its log and its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import streamlit as st
+
+from core.completions import Completion, HeldOut, held_out, read_completions
+from core.config import RunConfig, Tags
+from core.rewards import COMPONENTS
+from core.runs import Run
+from studio import output, words
+from studio.settings import LOG_LINES
+
+_SCORE = st.column_config.NumberColumn(format="%.2f", width="small")
+_TEXT = st.column_config.TextColumn(width="large")
+
+
+def last_step(run: Run, tags: Tags) -> None:
+    """The best and the worst completion of the last step in full, and all of them with their scores."""
+    files = sorted(run.completions.glob("step-*.parquet"))
+    found = read_completions(files[-1]) if files else []
+    if not found:
+        st.caption("The first group of completions appears with the first training step.")
+        return
+    ranked = sorted(found, key=lambda c: c.reward, reverse=True)
+    st.caption(f"Step {found[0].step}: {len(found)} completions of {len({c.group for c in found})} group(s)")
+    left, right = st.columns(2)
+    with left:
+        _completion_card("Best", ranked[0], tags)
+    with right:
+        _completion_card("Worst", ranked[-1], tags)
+    _completions_table(ranked)
+
+
+def _completion_card(title: str, shown: Completion, tags: Tags) -> None:
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{title}**: reward {shown.reward:.2f}, advantage {shown.advantage:+.2f}")
+        output.labelled("Question", shown.question)
+        output.completion(shown.completion, tags)
+
+
+def _completions_table(ranked: Sequence[Completion]) -> None:
+    groups = {group: number for number, group in enumerate(dict.fromkeys(c.group for c in ranked), start=1)}
+    frame = pd.DataFrame(
+        {
+            "Completion": [c.completion for c in ranked],
+            "Reward": [c.reward for c in ranked],
+            "Advantage": [c.advantage for c in ranked],
+            **{words.COMPONENT_TITLES[name]: [getattr(c, name) for c in ranked] for name in COMPONENTS},
+            "Well-formed": [c.well_formed for c in ranked],
+            "Valid": [c.valid for c in ranked],
+            "Group": [groups[c.group] for c in ranked],
+        }
+    )
+    if len(groups) == 1:
+        frame = frame.drop(columns="Group")
+    scores = ["Reward", "Advantage", *words.COMPONENT_TITLES.values()]
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="completions",
+        alt="Completions of the last step with their scores",
+        column_config={"Completion": _TEXT, **{name: _SCORE for name in scores}},
+    )
+
+
+def held_out_answers(run: Run, tags: Tags) -> None:
+    """The held-out questions as the policy answered them before and after training."""
+    found = held_out(run)
+    if not found:
+        st.caption("Held-out questions are answered before training begins, and again when it has ended.")
+        return
+    done = [item for item in found if item.after is not None]
+    if done:
+        _held_out_tiles(done)
+    else:
+        st.caption("Answered before training. The same questions are answered again when the run has finished.")
+    _held_out_table(found)
+    numbered = {f"{number}. {item.question}": item for number, item in enumerate(found, start=1)}
+    chosen = st.selectbox("Read one in full", list(numbered), key="held_out_question")
+    if chosen:
+        _held_out_pair(numbered[chosen], tags)
+
+
+def _held_out_tiles(done: Sequence[HeldOut]) -> None:
+    pairs = [(item.before, item.after) for item in done if item.after is not None]
+    reward = [sum(c.reward for c in side) / len(pairs) for side in zip(*pairs, strict=True)]
+    formed = [sum(c.well_formed for c in side) / len(pairs) for side in zip(*pairs, strict=True)]
+    better = sum(after.reward > before.reward for before, after in pairs)
+    with st.grid(3, min_column_width=190):
+        st.metric("Mean reward", f"{reward[0]:.2f} → {reward[1]:.2f}", f"{reward[1] - reward[0]:+.2f}", border=True)
+        points = f"{100 * (formed[1] - formed[0]):+.0f} points"
+        st.metric("Well-formed", f"{formed[0]:.0%} → {formed[1]:.0%}", points, border=True)
+        note = "earn more than before"
+        st.metric("Answers", f"{better} of {len(pairs)}", note, delta_color="off", delta_arrow="off", border=True)
+
+
+def _held_out_table(found: Sequence[HeldOut]) -> None:
+    frame = pd.DataFrame(
+        {
+            "Question": [item.question for item in found],
+            "Reward before": [item.before.reward for item in found],
+            "Reward after": [item.after.reward if item.after else None for item in found],
+            "Before": [item.before.completion for item in found],
+            "After": [item.after.completion if item.after else None for item in found],
+            "Reference answer": [item.reference for item in found],
+        }
+    )
+    texts = {name: _TEXT for name in ("Question", "Before", "After", "Reference answer")}
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="held_out",
+        alt="Held-out questions answered before and after training",
+        column_config={**texts, "Reward before": _SCORE, "Reward after": _SCORE},
+    )
+
+
+def _held_out_pair(item: HeldOut, tags: Tags) -> None:
+    output.labelled("Question", item.question)
+    output.labelled("Reference answer", item.reference)
+    left, right = st.columns(2)
+    for column, title, answer in ((left, "Before", item.before), (right, "After", item.after)):
+        with column, st.container(border=True, height="stretch"):
+            st.markdown(f"**{title}**" + (f": reward {answer.reward:.2f}" if answer else ": not answered yet"))
+            if answer:
+                output.completion(answer.completion, tags)
+
+
+def log(run: Run) -> None:
+    """The last lines that the job printed."""
+    st.caption(f"The last {LOG_LINES} lines of worker.log; progress itself is in events.jsonl.")
+    output.lines(output.tail(run.log, LOG_LINES))
+
+
+def settings(run: Run, config: RunConfig) -> None:
+    """What the run was asked to do, and where it lies."""
+    output.labelled("Folder", str(run.folder))
+    st.caption("Configuration, as written to config.json")
+    output.lines(config.model_dump_json(indent=2))
