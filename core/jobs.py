@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from core.config import RunConfig
 from core.datasets import read_rows
 from core.errors import RunError, StorageError
-from core.machine import Machine
+from core.machine import cpu_cores, nvidia_gpus
 from core.models import locate
 from core.paths import PROJECT, Home
 from core.runs import Run, Status, create_run, list_runs, process
@@ -31,6 +31,9 @@ CORES_FOR_A_RUN = 8
 _FREE_BYTES = 1_000_000_000
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+
+_children: list[subprocess.Popen[bytes]] = []
+"""Jobs started by this process. Python looks after them here, so that a finished one does not stay a zombie."""
 
 
 def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
@@ -109,19 +112,24 @@ def refuse_unready(home: Home, config: RunConfig) -> None:
         )
 
 
-def refuse_busy(home: Home) -> None:
-    """Raise RunError when this machine has no room for one more run."""
+def refuse_busy(home: Home, cores: int | None = None, gpus: Sequence[str] | None = None) -> None:
+    """Raise RunError when this machine has no room for one more run.
+
+    Args:
+        home: whose runs count.
+        cores, gpus: what the machine has; looked up when not given.
+    """
     live = [run.id for run in list_runs(home) if run.status().live]
-    machine = Machine.inspect(home)
-    if machine.gpus:
-        places, reason = len(machine.gpus), f"has {len(machine.gpus)} GPU(s), one run each"
-    else:
-        places = max(1, machine.cores // CORES_FOR_A_RUN)
-        reason = f"has {machine.cores} processor cores and no GPU, room for {places} run(s) at a time"
+    if not live:
+        return
+    gpus = nvidia_gpus() if gpus is None else gpus
+    cores = cpu_cores() if cores is None else cores
+    places = len(gpus) or max(1, cores // CORES_FOR_A_RUN)
+    what = f"{len(gpus)} GPU(s)" if gpus else f"{cores} processor cores and no GPU"
     if len(live) >= places:
         raise RunError(
-            f"{live[0]} is running and this machine {reason}; a second would only slow both down. "
-            "Wait until it ends, or stop it."
+            f"{live[0]} is running and this machine has {what}, room for {places} run(s) at a time; a second would "
+            "only slow both down. Wait until it ends, or stop it."
         )
 
 
@@ -136,6 +144,7 @@ def _one_starter(home: Home) -> Iterator[None]:
 
 
 def _spawn(run: Run, home: Home) -> None:
+    _children[:] = [child for child in _children if child.poll() is None]
     environment = os.environ | {
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow everything else here tenfold
         "TOKENIZERS_PARALLELISM": "false",
@@ -152,6 +161,7 @@ def _spawn(run: Run, home: Home) -> None:
             start_new_session=True,
             close_fds=True,
         )
+    _children.append(child)
     deadline = time.monotonic() + _START_SECONDS
     while run.written_status().pid == 0 and child.poll() is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)

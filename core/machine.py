@@ -55,7 +55,7 @@ class Machine:
         memory = psutil.virtual_memory()
         return cls(
             python=platform.python_version(),
-            cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
+            cores=cpu_cores(),
             memory_bytes=memory.total,
             free_memory_bytes=memory.available,
             free_disk_bytes=psutil.disk_usage(str(home.root)).free,
@@ -81,6 +81,11 @@ class Machine:
         if missing:
             lines.append(f"Not installed: {', '.join(missing)}. Run: pip install -r requirements.txt")
         return lines
+
+
+def cpu_cores() -> int:
+    """Processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def nvidia_gpus() -> tuple[str, ...]:

@@ -31,7 +31,9 @@ SIZES: Mapping[str, Size] = {
     "demo": Size(
         title="Demo",
         note="About six minutes on two processor cores. Shows the reward rising and the format being learned.",
-        train=TrainConfig(steps=36, temperature=0.7),
+        train=TrainConfig(
+            steps=24, prompts_per_step=2, max_completion_length=56, learning_rate=7e-4, temperature=0.9, save_every=6
+        ),
         adapter=AdapterConfig(),
     ),
     "short": Size(

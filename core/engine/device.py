@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
 from dataclasses import dataclass
 
 import torch
+
+from core.machine import cpu_cores
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Compute:
 
 def choose_compute() -> Compute:
     """The device and number format that run a training step fastest here, with PyTorch's threads set."""
-    threads = len(os.sched_getaffinity(0))
+    threads = cpu_cores()
     torch.set_num_threads(threads)
     if torch.cuda.is_available():
         dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16

@@ -1,0 +1,165 @@
+"""Jobs as a user meets them: started, killed, found again, resumed, stopped. The model is tiny, all else is real."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from core import jobs
+from core.completions import held_out, read_completions, step_file
+from core.config import RunConfig, with_changes
+from core.errors import ConfigError, DataError, ModelError, RunError
+from core.events import Event, EventTail, latest_metrics, read_events
+from core.paths import PROJECT, Home
+from core.runs import Run, process
+
+LONG = 120.0
+
+
+def wait_for(run: Run, condition: Callable[[list[Event]], bool], seconds: float = LONG) -> list[Event]:
+    """Follow the run's events until `condition` holds of all that have come."""
+    tail, seen, deadline = EventTail(run.events), list[Event](), time.monotonic() + seconds
+    while not condition(seen):
+        assert time.monotonic() < deadline, f"waited {seconds} s; log:\n{run.log.read_text()}"
+        assert run.status().live, f"the run ended: {run.summary()}\n{run.log.read_text()}"
+        seen += tail.read()
+    return seen
+
+
+def steps_of(events: list[Event]) -> list[int]:
+    return [event.step for event in events if event.kind == "metrics"]
+
+
+def test_a_run_goes_from_start_to_adapter_and_leaves_its_whole_record(home: Home, tiny_config: RunConfig) -> None:
+    run = jobs.start(home, tiny_config)
+    status = jobs.wait(run, LONG)
+    assert status.state == "finished", run.log.read_text()
+    assert (status.step, status.steps, status.error) == (4, 4, "")
+    events = read_events(run.events)
+    assert steps_of(events) == [1, 2, 3, 4]
+    assert {event.data["name"] for event in events if event.kind == "phase"} == {
+        "loading",
+        "answering held-out questions",
+        "generating",
+        "scoring",
+        "updating",
+    }
+    assert [event.data["path"] for event in events if event.kind == "checkpoint"] == [
+        "checkpoints/checkpoint-2",
+        "checkpoints/checkpoint-4",
+    ]
+    assert len(read_completions(step_file(run, 4))) == 4
+    assert all(answer.after is not None for answer in held_out(run)) and len(held_out(run)) == 2
+    assert (run.adapter / "adapter_model.safetensors").is_file()
+    assert run.config() == tiny_config
+
+
+def test_a_killed_run_is_found_as_interrupted_and_goes_on_from_its_checkpoint(
+    home: Home, tiny_config: RunConfig
+) -> None:
+    config = with_changes(tiny_config, {"train.steps": 400, "train.save_every": 5})
+    run = jobs.start(home, config)
+    wait_for(run, lambda events: 7 in steps_of(events))
+    os.kill(run.status().pid, signal.SIGKILL)
+    status = jobs.wait(run, LONG)
+    assert status.state == "interrupted"
+    assert "resume from checkpoint" in run.summary()
+    done = max(steps_of(read_events(run.events)))
+
+    jobs.resume(home, run)
+    wait_for(run, lambda events: len([e for e in events if e.kind == "state"]) == 2 and max(steps_of(events)) > done)
+    jobs.stop(run)
+    assert jobs.wait(run, LONG).state == "stopped", run.log.read_text()
+    steps = [metrics.step for metrics in latest_metrics(read_events(run.events))]
+    assert steps == list(range(1, steps[-1] + 1))
+    assert run.checkpoint_steps()[-1] == steps[-1]
+    assert (run.adapter / "adapter_model.safetensors").is_file()
+
+
+def test_a_run_outlives_the_process_that_started_it(home: Home, tiny_config: RunConfig, tmp_path: Path) -> None:
+    file = tmp_path / "config.json"
+    file.write_text(with_changes(tiny_config, {"train.steps": 400}).model_dump_json())
+    command = [sys.executable, "-m", "core", "train", "--config", str(file), "--detach", "--home", str(home.root)]
+    starter = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, timeout=LONG)
+    assert starter.returncode == 0, starter.stderr
+    (run,) = [Run(folder) for folder in home.runs.iterdir()]
+    wait_for(run, lambda events: 2 in steps_of(events))
+    found = process(run.status())
+    assert found is not None and os.getsid(found.pid) == found.pid
+    found.send_signal(signal.SIGTERM)
+    assert jobs.wait(run, LONG).state == "stopped", run.log.read_text()
+    assert run.checkpoint_steps()
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_kept(home: Home, tiny_config: RunConfig) -> None:
+    run = jobs.start(home, with_changes(tiny_config, {"train.steps": 400}))
+    wait_for(run, lambda events: 6 in steps_of(events))
+    jobs.stop(run)
+    jobs.wait(run, LONG)
+    *_, older, newest = run.checkpoint_steps()
+    damaged = run.checkpoints / f"checkpoint-{newest}" / "adapter_model.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:100])
+    jobs.resume(home, run)
+    events = wait_for(run, lambda seen: len([e for e in seen if e.kind == "state"]) >= 3 and seen[-1].kind == "metrics")
+    jobs.stop(run)
+    jobs.wait(run, LONG)
+    assert any(f"Checkpoint {newest} cannot be read" in e.data["message"] for e in events if e.kind == "alert")
+    again = [e.step for e in events if e.kind == "metrics" and e.step == older + 1]
+    assert len(again) == 2
+    assert damaged.stat().st_size == 100 or newest in run.checkpoint_steps()
+
+
+def test_a_second_run_on_a_small_machine_is_refused_with_the_reason(home: Home, tiny_config: RunConfig) -> None:
+    first = jobs.start(home, with_changes(tiny_config, {"train.steps": 400}))
+    with pytest.raises(RunError, match=f"{first.id} is running and this machine has .* a second would"):
+        jobs.refuse_busy(home, cores=2, gpus=())
+    jobs.refuse_busy(home, cores=2 * jobs.CORES_FOR_A_RUN, gpus=())
+    jobs.stop(first)
+    assert jobs.wait(first, LONG).state == "stopped"
+    with pytest.raises(RunError, match="is not running"):
+        jobs.stop(first)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"model": "nowhere at all"}, ModelError, "is not a model"),
+        ({"data.path": "/no/such.jsonl"}, DataError, "no data file"),
+    ],
+)
+def test_what_cannot_work_is_refused_before_a_run_exists(
+    change: dict[str, str], error: type[Exception], message: str, home: Home, tiny_config: RunConfig
+) -> None:
+    with pytest.raises(error, match=message):
+        jobs.start(home, with_changes(tiny_config, change))
+    assert list(home.runs.iterdir()) == []
+
+
+def test_a_job_that_fails_says_why_in_its_status_and_events(home: Home, tiny_config: RunConfig) -> None:
+    run = jobs.start(home, with_changes(tiny_config, {"adapter.target_modules": ["no_such_proj"]}))
+    status = jobs.wait(run, LONG)
+    assert status.state == "failed"
+    assert "adapter.target_modules names no_such_proj" in status.error
+    assert [event.data["message"] for event in read_events(run.events) if event.kind == "error"] == [status.error]
+
+
+def test_a_finished_run_is_not_resumed(home: Home, tiny_config: RunConfig) -> None:
+    run = jobs.start(home, with_changes(tiny_config, {"train.steps": 1, "train.held_out_rows": 0}))
+    assert jobs.wait(run, LONG).state == "finished", run.log.read_text()
+    with pytest.raises(RunError, match="has done all its 1 steps"):
+        jobs.resume(home, run)
+
+
+def test_prompts_over_the_limit_are_an_error_that_says_so(home: Home, tiny_config: RunConfig) -> None:
+    run = jobs.start(home, with_changes(tiny_config, {"train.max_prompt_length": 16}))
+    assert jobs.wait(run, LONG).state == "failed"
+    with pytest.raises(ConfigError):
+        with_changes(tiny_config, {"train.max_prompt_length": 0})
+    assert "max_prompt_length = 16" in run.status().error
