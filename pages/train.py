@@ -74,7 +74,7 @@ status, config = run.status(), run.config()
 live.refreshing(live.status_strip, settings.REFRESH_SECONDS if status.live else None, run, status.state)
 with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
     paused = status.live and st.toggle("Pause the curves", key="paused")
-    window = forms.choice("Steps drawn", list(charts.WINDOWS), "window")
+    window = forms.choice("Steps drawn", list(charts.WINDOWS), "window", show_label=False)
 every = settings.REFRESH_SECONDS if status.live and not paused else None
 slowly = settings.SLOW_REFRESH_SECONDS if every else None
 live.refreshing(live.curves, every, run, charts.WINDOWS[window])

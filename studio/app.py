@@ -14,7 +14,7 @@ from core.paths import ASSETS  # noqa: E402
 from studio import navigation, output, settings  # noqa: E402
 
 st.set_page_config(page_title="GRPO Studio", page_icon=str(ASSETS / "icon.svg"), layout="wide")
-st.logo(str(ASSETS / "logo.svg"), icon_image=str(ASSETS / "icon.svg"), size="large")
+st.logo(str(ASSETS / "logo.svg"), size="large")
 page = st.navigation(navigation.pages(), position="top")
 try:
     settings.open_home()

@@ -15,7 +15,7 @@ from studio.words import COMPONENT_TITLES
 
 Option = dict[str, Any]
 
-TEAL, INDIGO, AMBER, GREY = "#0f8a7e", "#5563d6", "#d08700", "#7a8794"
+TEAL, LIGHT_TEAL, INDIGO, AMBER = "#0f8a7e", "#58b5ab", "#6572de", "#d08700"
 COMPONENT_COLOURS = {"semantic": INDIGO, "fluency": AMBER, "tags": TEAL}
 WINDOWS = {"All steps": None, "Last 100": 100, "Last 1000": 1000}
 """What the window control offers: how many of the newest steps are drawn."""
@@ -63,7 +63,7 @@ def reward_option(frame: pd.DataFrame, window: int | None = None) -> Option:
     width = smoothing(len(frame))
     table = newest(running_mean(frame, ["reward"], width), window)
     curves = [
-        Curve("reward", "each step", TEAL, faint=True),
+        Curve("reward", "each step", LIGHT_TEAL, faint=True),
         Curve("reward mean", f"mean of {width} steps", TEAL),
     ]
     return _option(thin(table[["step", "reward", "reward mean"]], "reward"), curves)
@@ -115,7 +115,7 @@ def _series(curve: Curve) -> Option:
     common: Option = {
         "name": curve.name,
         "encode": {"x": "step", "y": curve.column, "tooltip": [curve.column]},
-        "itemStyle": {"color": curve.colour, "opacity": 0.35 if curve.faint else 1},
+        "itemStyle": {"color": curve.colour, "opacity": 0.7 if curve.faint else 1},
     }
     if curve.faint:
         return {**common, "type": "scatter", "symbolSize": 5}

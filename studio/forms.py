@@ -53,7 +53,9 @@ TRAIN_FIELDS = (
 )
 
 
-def choice(label: str, options: list[str], key: str, titles: dict[str, str] | None = None) -> str:
+def choice(
+    label: str, options: list[str], key: str, titles: dict[str, str] | None = None, show_label: bool = True
+) -> str:
     """A row of options of which exactly one is chosen."""
     shown = titles or {}
     return str(
@@ -62,6 +64,7 @@ def choice(label: str, options: list[str], key: str, titles: dict[str, str] | No
             options,
             default=options[0],
             required=True,
+            label_visibility="visible" if show_label else "collapsed",
             key=key,
             format_func=lambda option: shown.get(option, option),
         )

@@ -86,10 +86,11 @@ def tiles(run: Run) -> None:
     metrics = feed_of(run).metrics()
     if not metrics:
         return
-    first, last = metrics[:_COMPARED_STEPS], metrics[-_COMPARED_STEPS:]
+    count = max(1, min(_COMPARED_STEPS, len(metrics) // 2))
+    first, last = metrics[:count], metrics[-count:]
     reward, well_formed = _mean(last, "reward"), _mean(last, "well_formed")
     gained, points = reward - _mean(first, "reward"), 100 * (well_formed - _mean(first, "well_formed"))
-    with st.grid(4, min_column_width=190):
+    with st.grid(4, min_column_width=160):
         _tile("Mean reward", f"{reward:.2f}", f"{gained:+.2f} since the start")
         _tile("Well-formed", f"{well_formed:.0%}", f"{points:+.0f} points since the start")
         _tile("Seconds per step", f"{_mean(last, 'step_seconds'):.1f}", _seconds(last), plain=True)
@@ -106,7 +107,7 @@ def _tile(label: str, value: str, change: str, plain: bool = False) -> None:
         delta_arrow="off" if plain else "auto",
         border=True,
         height="stretch",
-        help=f"Mean of the last {_COMPARED_STEPS} steps; a change is against the first {_COMPARED_STEPS}.",
+        help=f"Mean of the last {_COMPARED_STEPS} steps, compared with the first {_COMPARED_STEPS}.",
     )
 
 
@@ -127,7 +128,9 @@ def curves(run: Run, window: int | None) -> None:
         st.caption("The curves appear with the first training step.")
         return
     with st.container(border=True):
-        _chart("Reward", charts.reward_option(frame, window), "Mean reward of each step and its running mean", 300)
+        _chart(
+            "Reward by step", charts.reward_option(frame, window), "Mean reward of each step and its running mean", 300
+        )
     left, right = st.columns(2)
     with left, st.container(border=True):
         _chart("Component scores", charts.components_option(frame, window), "Running mean score of each component")
@@ -152,7 +155,16 @@ def weights(run: Run, config: RunConfig) -> None:
     for name in COMPONENTS:
         weight, share = config.reward.weights.get(name, 0.0), None if shares is None else shares[name]
         word = words.weight_word(weight, total, share, scores[name])
-        rows.append((words.COMPONENT_TITLES[name], scores[name], weight, share, [word], words.MEANINGS[word]))
+        rows.append(
+            (
+                words.COMPONENT_TITLES[name],
+                scores[name],
+                weight,
+                None if share is None else 100 * share,
+                [word],
+                words.MEANINGS[word],
+            )
+        )
     columns = ["Component", "Mean score", "Weight", "Effective weight", "Verdict", "What it means"]
     st.dataframe(
         pd.DataFrame(rows, columns=columns),
@@ -162,7 +174,7 @@ def weights(run: Run, config: RunConfig) -> None:
         column_config={
             "Mean score": st.column_config.NumberColumn(format="%.2f"),
             "Weight": st.column_config.NumberColumn(format="%.2f"),
-            "Effective weight": st.column_config.ProgressColumn(format="percent", min_value=0, max_value=1),
+            "Effective weight": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100),
             "Verdict": st.column_config.MultiselectColumn(options=list(words.MEANINGS), color=words.WORD_COLOURS),
             "What it means": st.column_config.TextColumn(width="large"),
         },

@@ -43,8 +43,9 @@ def warning(message: str) -> None:
 
 def labelled(label: str, text: str | None) -> None:
     """A small fixed heading with text from outside under it; a dash when there is none."""
-    st.caption(label)
-    st.text(text or "–", width="stretch")
+    with st.container(gap=None):
+        st.caption(label)
+        st.text(text or "–", width="stretch")
 
 
 def completion(text: str, tags: Tags) -> None:

@@ -84,8 +84,8 @@ def empty_list() -> None:
     with st.container(border=True):
         st.markdown("**No runs yet**")
         st.write(
-            "Start with the demo: the embedded model learns to answer medical questions in a fixed format, in about "
-            "six minutes on two processor cores. Its curve and its answers appear here while it learns."
+            "Start with the demo: the embedded model learns to answer medical questions in a fixed format, in a few "
+            "minutes on two processor cores. Its curve and its answers appear here while it learns."
         )
 
 
@@ -93,7 +93,7 @@ def machine_facts(home: Home) -> None:
     """What a run could use here, and what to do about what is missing."""
     machine = _machine(str(home.root))
     ready = sum(machine.models.values())
-    with st.grid(4, min_column_width=190):
+    with st.grid(4, min_column_width=160):
         st.metric("Processor cores", machine.cores, border=True)
         st.metric("Memory", f"{machine.memory_bytes / 2**30:.0f} GiB", border=True)
         st.metric("GPU", len(machine.gpus) or "None", border=True)

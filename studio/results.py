@@ -14,7 +14,10 @@ from core.runs import Run
 from studio import output, words
 from studio.settings import LOG_LINES
 
+_ROW_HEIGHT = 62
+"""In pixels: room for three lines of a completion."""
 _SCORE = st.column_config.NumberColumn(format="%.2f", width="small")
+_WIDE_SCORE = st.column_config.NumberColumn(format="%.2f", width=120)
 _TEXT = st.column_config.TextColumn(width="large")
 
 
@@ -26,7 +29,8 @@ def last_step(run: Run, tags: Tags) -> None:
         st.caption("The first group of completions appears with the first training step.")
         return
     ranked = sorted(found, key=lambda c: c.reward, reverse=True)
-    st.caption(f"Step {found[0].step}: {len(found)} completions of {len({c.group for c in found})} group(s)")
+    prompts = len({c.group for c in found})
+    st.caption(f"Step {found[0].step}: {len(found)} completions" + (f" of {prompts} prompts" if prompts > 1 else ""))
     left, right = st.columns(2)
     with left:
         _completion_card("Best", ranked[0], tags)
@@ -63,7 +67,8 @@ def _completions_table(ranked: Sequence[Completion]) -> None:
         hide_index=True,
         key="completions",
         alt="Completions of the last step with their scores",
-        column_config={"Completion": _TEXT, **{name: _SCORE for name in scores}},
+        row_height=_ROW_HEIGHT,
+        column_config={"Completion": _TEXT, **dict.fromkeys(scores, _SCORE)},
     )
 
 
@@ -90,7 +95,7 @@ def _held_out_tiles(done: Sequence[HeldOut]) -> None:
     reward = [sum(c.reward for c in side) / len(pairs) for side in zip(*pairs, strict=True)]
     formed = [sum(c.well_formed for c in side) / len(pairs) for side in zip(*pairs, strict=True)]
     better = sum(after.reward > before.reward for before, after in pairs)
-    with st.grid(3, min_column_width=190):
+    with st.grid(3, min_column_width=160):
         st.metric("Mean reward", f"{reward[0]:.2f} → {reward[1]:.2f}", f"{reward[1] - reward[0]:+.2f}", border=True)
         points = f"{100 * (formed[1] - formed[0]):+.0f} points"
         st.metric("Well-formed", f"{formed[0]:.0%} → {formed[1]:.0%}", points, border=True)
@@ -109,13 +114,14 @@ def _held_out_table(found: Sequence[HeldOut]) -> None:
             "Reference answer": [item.reference for item in found],
         }
     )
-    texts = {name: _TEXT for name in ("Question", "Before", "After", "Reference answer")}
+    texts = dict.fromkeys(("Question", "Before", "After", "Reference answer"), _TEXT)
     st.dataframe(
         frame,
         hide_index=True,
         key="held_out",
         alt="Held-out questions answered before and after training",
-        column_config={**texts, "Reward before": _SCORE, "Reward after": _SCORE},
+        row_height=_ROW_HEIGHT,
+        column_config={**texts, "Reward before": _WIDE_SCORE, "Reward after": _WIDE_SCORE},
     )
 
 

@@ -23,7 +23,9 @@ from core.rewards import COMPONENTS
 from core.runs import Run, State, create_run
 from core.scoring import Sample, Scores
 
-HOSTILE = '<img src=x onerror=alert(1)> ![pixel](http://evil.example/p.png) [link](javascript:alert(1)) **bold** :red[x]'
+HOSTILE = (
+    "<img src=x onerror=alert(1)> ![pixel](http://evil.example/p.png) [link](javascript:alert(1)) **bold** :red[x]"
+)
 QUESTION = "A patient on warfarin starts clarithromycin. What must be watched?"
 REFERENCE = "The INR rises because clarithromycin inhibits CYP3A4; check it within days and lower the dose of warfarin."
 GOOD = (
@@ -63,7 +65,9 @@ def build_run(home: Home, plan: Plan = Plan()) -> Run:
         _held_out(run, AFTER, config, plan, good=7, step=plan.done)
     if plan.done >= 10:
         (run.checkpoints / f"checkpoint-{plan.done // 10 * 10}").mkdir()
-    run.log.write_text("Computing on cpu in torch.bfloat16 with 2 threads.\n 50%|#####     | 18/36\r100%|##########| 36/36\n")
+    run.log.write_text(
+        "Computing on cpu in torch.bfloat16 with 2 threads.\n 50%|#####     | 18/36\r100%|##########| 36/36\n"
+    )
     _write_status(run, plan, events)
     events.close()
     return run
