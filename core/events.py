@@ -88,7 +88,8 @@ class Metrics:
     @classmethod
     def of(cls, event: Event) -> Metrics:
         """The metrics that an event carries; what was not a number when it was written is NaN."""
-        return cls(step=event.step, **{key: math.nan if value is None else value for key, value in event.data.items()})
+        values: dict[str, Any] = {key: math.nan if value is None else value for key, value in event.data.items()}
+        return cls(step=event.step, **values)
 
 
 class EventWriter:

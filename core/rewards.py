@@ -80,8 +80,8 @@ def combine(
         Rewards in [-1, 1], shape (completions,).
 
     Raises:
-        ValueError: the shapes do not fit, or a valid completion has a score that is not finite. A scorer is broken then,
-            and a broken scorer must not pass for a bad reward.
+        ValueError: the shapes do not fit, or a valid completion has a score that is not finite. A scorer is broken
+            then, and a broken scorer must not pass for a bad reward.
 
     >>> combine(np.array([[0.8, 0.5, 1.0], [0.9, 0.9, 0.5]]), [0.5, 0.4, 0.1], np.array([True, False])).tolist()
     [0.7, -1.0]
@@ -157,7 +157,7 @@ def fluency(mean_loss: float) -> float:
 
 
 def repetition(text: str, size: int = 3) -> float:
-    """The share of word n-grams that have been said before: 0 for none, towards 1 for a text that goes round in circles.
+    """The share of word n-grams that have been said before: 0 for none, near 1 for a text that goes round in circles.
 
     >>> repetition("the pain the pain the pain the pain")
     0.6666666666666666
@@ -172,8 +172,8 @@ def repetition(text: str, size: int = 3) -> float:
 def notebook_fluency(reference_losses: Sequence[float]) -> list[float]:
     """The published notebook's perplexity term, exactly as it runs.
 
-    It scores the *reference* answers: one mean loss for each batch of eight, made a perplexity, inverted, then stretched
-    to [0, 1] over the call; one half when all are the same, as they are for the completions of one prompt.
+    It scores the *reference* answers: one mean loss for each batch of eight, made a perplexity, inverted, then
+    stretched to [0, 1] over the call; one half when all are the same, as they are for the completions of one prompt.
 
     Args:
         reference_losses: mean token loss of the reference of each completion of one call, in nats.

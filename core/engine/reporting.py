@@ -55,7 +55,7 @@ class Reporter:
         step = self._status.step if step is None else step
         self._status = replace(self._status, state=state, step=step, eta_seconds=None)
         self.event("state", state=state)
-        self._write()
+        self.write_status()
         print(f"The run is {state} at step {step}.")
 
     def phase(self, name: str, done: int = 0, total: int = 0) -> None:
@@ -67,7 +67,7 @@ class Reporter:
             self._open_phase = name
             self.event("phase", name=name, done=done, total=total)
         if changed or time.monotonic() - self._written > _STATUS_SECONDS:
-            self._write()
+            self.write_status()
 
     def _close_phase(self) -> None:
         now = time.perf_counter()
@@ -91,7 +91,7 @@ class Reporter:
             trained_seconds=round(self._status.trained_seconds + metrics.step_seconds, 3),
         )
         self.event("metrics", **metrics.data())
-        self._write()
+        self.write_status()
         print(
             f"Step {metrics.step} of {self._status.steps}: reward {metrics.reward:+.3f}, "
             f"well-formed {metrics.well_formed:.0%}, {metrics.step_seconds:.1f} s, "
@@ -119,7 +119,8 @@ class Reporter:
     def close(self) -> None:
         self._events.close()
 
-    def _write(self) -> None:
+    def write_status(self) -> None:
+        """Write the status as it is known now."""
         self._written = time.monotonic()
         self._status = replace(self._status, updated=round(time.time(), 3))
         self._run.write_status(self._status)

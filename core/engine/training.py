@@ -75,7 +75,7 @@ def _train(run: Run, home: Home, reporter: Reporter) -> None:
         model=policy.model,
         reward_funcs=reward,
         args=grpo_config(config, compute, run.checkpoints),
-        train_dataset=_dataset(config, train_rows),
+        train_dataset=prompt_dataset(config, train_rows),
         processing_class=policy.tokenizer,
         peft_config=_adapter_config(config, policy.model),
         callbacks=[RunCallback(reporter, reward, config)],
@@ -122,7 +122,8 @@ def _rows(config: RunConfig, policy: Policy, reporter: Reporter) -> tuple[list[R
     return rows_of.choose(train_rows, config.train.train_rows, seed), held_out
 
 
-def _dataset(config: RunConfig, rows: Sequence[Row]) -> Dataset:
+def prompt_dataset(config: RunConfig, rows: Sequence[Row]) -> Dataset:
+    """What TRL trains on: the prompt as messages, and beside it what the reward needs."""
     return Dataset.from_list(
         [
             {

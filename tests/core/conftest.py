@@ -45,6 +45,14 @@ def tiny_config(tiny_models: Path) -> RunConfig:
     )
 
 
+@pytest.fixture(scope="module")
+def embedded_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
+    """A home with the real embedded models."""
+    from tests.embedded import link_models
+
+    return link_models(tmp_path_factory.mktemp("embedded") / "home")
+
+
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Home]:
     """An empty home; whatever still runs in it when the test ends is killed."""
@@ -55,5 +63,3 @@ def home(tmp_path: Path) -> Iterator[Home]:
         if left is not None and left.pid != os.getpid():
             left.kill()
             left.wait(10)
-
-

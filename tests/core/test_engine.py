@@ -117,7 +117,10 @@ def test_real_scorers_score_end_to_end(tiny_models: Path, tmp_path: Path) -> Non
         ScoreCache(home.cache / "scores.sqlite"),
     )
     scores = scorer.score(
-        [Sample("Why?", "chest pain", f"<reasoning>a</reasoning><answer>{text}</answer>", "g") for text in ("x", "chest pain")]
+        [
+            Sample("Why?", "chest pain", f"<reasoning>a</reasoning><answer>{text}</answer>", "g")
+            for text in ("x", "chest pain")
+        ]
     )
     assert scores.components[1, 0] == pytest.approx(1.0, abs=1e-5)
     assert scores.rewards[1] > scores.rewards[0]
@@ -125,7 +128,7 @@ def test_real_scorers_score_end_to_end(tiny_models: Path, tmp_path: Path) -> Non
 
 def test_a_directory_that_is_not_a_model_is_said(tmp_path: Path) -> None:
     home = Home.open(tmp_path / "home")
-    with pytest.raises(ModelError, match="no config.json"):
+    with pytest.raises(ModelError, match=r"no config\.json"):
         locate(str(tmp_path), home)
     (tmp_path / "config.json").write_text("{}")
     with pytest.raises(ModelError, match=r"no \.safetensors"):

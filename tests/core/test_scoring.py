@@ -58,7 +58,7 @@ def test_a_completion_without_an_answer_gets_the_floor(preset: str, floor: float
 
 
 def test_the_notebook_gives_every_completion_of_a_prompt_the_same_fluency(tmp_path: Path) -> None:
-    samples = [sample(GOOD), sample(BAD), sample(GOOD, "h", "a longer reference"), sample(BAD, "h", "a longer reference")]
+    samples = [sample(text, group, f"a reference for {group}") for group in "gh" for text in (GOOD, BAD)]
     assert scorer("notebook", tmp_path).score(samples).components[:, 1].tolist() == [0.5] * 4
     assert len(set(scorer("article", tmp_path).score(samples).components[:2, 1].tolist())) == 2
 

@@ -1,0 +1,67 @@
+"""`python -m benchmarks [NAME …]`: run benchmarks and keep their results under `benchmarks/results/`.
+
+Without a name: step, scoring, interface. `learning` trains the demo four times, about half an hour.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import interface, learning, scoring, step
+from core.machine import Machine
+from core.paths import Home
+
+RESULTS = Path(__file__).parent / "results"
+BENCHMARKS: dict[str, Callable[[Home], dict[str, Any]]] = {
+    "step": step.measure,
+    "scoring": scoring.measure,
+    "interface": interface.measure,
+    "learning": learning.measure,
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of {', '.join(BENCHMARKS)}")
+    parser.add_argument("--home", metavar="DIR", help="home folder with the prepared embedded models")
+    options = parser.parse_args()
+    unknown = [name for name in options.names if name not in BENCHMARKS]
+    if unknown:
+        parser.error(f"there is no benchmark {unknown[0]!r}; choose from {', '.join(BENCHMARKS)}")
+    home = Home.open(options.home)
+    met = True
+    for name in options.names or ("step", "scoring", "interface"):
+        print(f"== {name}", flush=True)
+        result = BENCHMARKS[name](home)
+        met &= all(result["met"].values())
+        record = {"benchmark": name, "date": time.strftime("%Y-%m-%d"), "machine": machine(home), **result}
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        print(json.dumps(result, indent=2), flush=True)
+    return 0 if met else 1
+
+
+def machine(home: Home) -> dict[str, Any]:
+    """What the figures were measured on."""
+    found = Machine.inspect(home)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
+    return {
+        "processor": platform.processor() or platform.machine(),
+        "cores": found.cores,
+        "memory_gb": round(found.memory_bytes / 1e9, 1),
+        "gpus": found.gpus,
+        "packages": {name: version for name, version in found.packages.items() if version},
+        "commit": commit.stdout.strip(),
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

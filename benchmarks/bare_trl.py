@@ -1,0 +1,66 @@
+"""What a user would write without the studio: the same GRPO configuration on TRL's own trainer and nothing else.
+
+`python -m benchmarks.bare_trl RUN_DIRECTORY HOME` prints the seconds of each step as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainerCallback, set_seed
+from trl import GRPOTrainer
+
+from core import datasets
+from core.engine.device import choose_compute
+from core.engine.grpo import grpo_config, lora_config
+from core.engine.policy import load_policy
+from core.engine.scorers import open_scorer
+from core.engine.training import GroupReward, prompt_dataset
+from core.paths import Home
+from core.runs import Run
+
+
+class Clock(TrainerCallback):
+    """The time from the end of one step to the end of the next."""
+
+    def __init__(self) -> None:
+        self.ends: list[float] = []
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        self.ends.append(time.perf_counter())
+
+    def on_step_end(self, *_: Any, **__: Any) -> None:
+        self.ends.append(time.perf_counter())
+
+
+def main(run: Run, home: Home) -> None:
+    config = run.config()
+    set_seed(config.train.seed)
+    compute = choose_compute()
+    policy = load_policy(config.model, home, compute)
+    scorer = open_scorer(config.reward, config.prompt.tags, home, compute.device, torch.float32)
+    rows = [row for row in datasets.read_rows(config.data) if row.split != datasets.TEST]
+    rows = datasets.choose(rows, config.train.train_rows, config.train.seed)
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as scratch:
+        trainer = GRPOTrainer(
+            model=policy.model,
+            reward_funcs=GroupReward(scorer, config),
+            args=grpo_config(config, compute, Path(scratch)),
+            train_dataset=prompt_dataset(config, rows),
+            processing_class=policy.tokenizer,
+            peft_config=lora_config(config),
+            callbacks=[clock],
+        )
+        trainer.train()
+    print(json.dumps([b - a for a, b in zip(clock.ends, clock.ends[1:], strict=False)]))
+
+
+if __name__ == "__main__":
+    main(Run(Path(sys.argv[1])), Home.open(sys.argv[2]))

@@ -1,0 +1,116 @@
+"""Seconds of a training step: the studio's job, with its records and a reader that follows it, against bare TRL.
+
+Same configuration, seed, models and reward; the demo's sizes with a learning rate of zero, so that completions keep
+their length. The cost of the records is also measured on its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from core import jobs
+from core.completions import read_completions, step_file
+from core.config import with_changes
+from core.engine.reporting import Reporter
+from core.errors import StudioError
+from core.events import EventTail, Metrics, latest_metrics, read_events
+from core.paths import PROJECT, Home
+from core.presets import preset_config
+from core.runs import Run, create_run
+from core.scoring import Sample, Scores
+
+STEPS = 6
+WARM_UP = 1
+
+
+def measure(home: Home) -> dict[str, Any]:
+    config = with_changes(
+        preset_config("demo"),
+        {"train.steps": STEPS, "train.learning_rate": 0.0, "train.held_out_rows": 0, "train.save_every": STEPS},
+    )
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Home.open(scratch)
+        work.models.rmdir()
+        work.models.symlink_to(home.models)
+        run = jobs.start(work, config, "bench")
+        studio = _follow(run)
+        (work.cache / "scores.sqlite").unlink()  # the bare script must not find scores that are known already
+        bare = _bare(run, work)
+        records = _record_seconds(run, work)
+    mine, theirs = statistics.median(studio[WARM_UP:]), statistics.median(bare[WARM_UP:])
+    return {
+        "steps": STEPS - WARM_UP,
+        "studio_seconds": round(mine, 2),
+        "bare_trl_seconds": round(theirs, 2),
+        "studio_over_bare": round(mine / theirs, 3),
+        "records_share_of_step": round(records / mine, 5),
+        "met": {
+            "step time at most 1.05 of bare TRL": mine / theirs <= 1.05,
+            "records at most 2 % of a step": records / mine <= 0.02,
+        },
+    }
+
+
+def _follow(run: Run) -> list[float]:
+    """Wait for the run as the live view does: status and new events, once a second."""
+    tail = EventTail(run.events)
+    while run.status().live:
+        tail.read()
+        time.sleep(1)
+    if run.status().state != "finished":
+        raise StudioError(run.summary())
+    return [metrics.step_seconds for metrics in latest_metrics(read_events(run.events))]
+
+
+def _bare(run: Run, home: Home) -> list[float]:
+    command = [sys.executable, "-m", "benchmarks.bare_trl", str(run.folder), str(home.root)]
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    answer = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
+    seconds: list[float] = json.loads(answer.stdout.splitlines()[-1])
+    return seconds
+
+
+def _record_seconds(run: Run, home: Home) -> float:
+    """Seconds to write everything that one step of this run leaves behind."""
+    reporter = Reporter(create_run(home, run.config(), "records"))
+    metrics = latest_metrics(read_events(run.events))[-1]
+    samples, scores = _recorded(step_file(run, metrics.step))
+    start, rounds = time.perf_counter(), 5
+    for number in range(rounds):
+        _write_step(reporter, metrics, samples, scores, number)
+    return (time.perf_counter() - start) / rounds
+
+
+def _recorded(file: Path) -> tuple[list[Sample], Scores]:
+    kept = read_completions(file)
+    samples = [Sample(c.question, c.reference, c.completion, c.group) for c in kept]
+    scores = Scores(
+        components=np.array([[c.semantic, c.fluency, c.tags] for c in kept]),
+        valid=np.array([c.valid for c in kept]),
+        well_formed=np.array([c.well_formed for c in kept]),
+        rewards=np.array([c.reward for c in kept]),
+        advantages=np.array([c.advantage for c in kept]),
+        effective=None,
+        parsed=(),
+    )
+    return samples, scores
+
+
+def _write_step(reporter: Reporter, metrics: Metrics, samples: list[Sample], scores: Scores, number: int) -> None:
+    """As in a step: three phases, a status for about every half second of it, the metrics, the completions."""
+    for phase in ("generating", "scoring", "updating"):
+        reporter.phase(phase)
+    for _ in range(int(metrics.step_seconds * 2)):
+        reporter.write_status()
+    reporter.step_done(metrics)
+    reporter.step_completions(number, samples, scores)
