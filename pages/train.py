@@ -58,7 +58,12 @@ if run is None:
         if not ready:
             st.caption("Name a model and choose data that can be read; then the run can start.")
         if st.button(
-            "Start training", type="primary", icon=":material/play_arrow:", disabled=not ready, width="stretch"
+            "Start training",
+            type="primary",
+            icon=":material/play_arrow:",
+            disabled=not ready,
+            width="stretch",
+            key="start_training",
         ):
             try:
                 with st.spinner("Starting the job"):
@@ -70,7 +75,12 @@ if run is None:
                 st.rerun()
     st.stop()
 
-status, config = run.status(), run.config()
+status = run.status()
+try:
+    config = run.config()
+except StudioError as error:
+    output.problem(error)
+    st.stop()
 live.refreshing(live.status_strip, settings.REFRESH_SECONDS if status.live else None, run, status.state)
 with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
     paused = status.live and st.toggle("Pause the curves", key="paused")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from studio.settings import CHART_POINTS
 from studio.words import COMPONENT_TITLES
 
 Option = dict[str, Any]
+Builder = Callable[[pd.DataFrame, int | None], Option]
 
 TEAL, LIGHT_TEAL, INDIGO, AMBER = "#0f8a7e", "#58b5ab", "#6572de", "#d08700"
 COMPONENT_COLOURS = {"semantic": INDIGO, "fluency": AMBER, "tags": TEAL}

@@ -1,0 +1,74 @@
+"""A newcomer starts the demo from the page, watches it, loses the page and the server, and stops it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from core import jobs
+from core.models import EMBEDDED, prepared_folder
+from core.paths import PROJECT, Home
+from core.runs import Run, find_run, list_runs, process
+from tests.e2e.conftest import Server, Watch
+
+MODELS_VARIABLE = "GRPO_STUDIO_TEST_HOME"
+"""A home whose prepared models may be used; by default the checkout's own."""
+LOADING_MS = 180_000
+STOPPING_SECONDS = 180.0
+
+
+def prepared_home() -> Home | None:
+    root = Path(os.environ.get(MODELS_VARIABLE, PROJECT / "workspace"))
+    home = Home(root)
+    return home if all(prepared_folder(name, home) for name in EMBEDDED) else None
+
+
+@pytest.fixture
+def real_server(server: Server) -> Iterator[Server]:
+    """A studio whose home has the embedded models; a run that is still live at the end is killed."""
+    source = prepared_home()
+    if source is None:
+        pytest.skip("The embedded models are not prepared. Run: python -m core prepare")
+    shutil.rmtree(server.home.models)
+    server.home.models.symlink_to(source.models.resolve())
+    yield server
+    for run in list_runs(server.home):
+        left = process(run.written_status())
+        if left is not None:
+            left.kill()
+            left.wait(10)
+
+
+@pytest.mark.real
+def test_a_demo_is_started_watched_found_again_and_stopped(page: Page, real_server: Server, watch: Watch) -> None:
+    page.goto(real_server.url)
+    page.get_by_role("button", name="Start a training run").click()
+    page.get_by_role("button", name="Start training").click()
+    expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=LOADING_MS)
+    expect(page.get_by_text("Step 1 of")).to_be_visible(timeout=LOADING_MS)
+    expect(page.get_by_text("Step 2 of")).to_be_visible(timeout=LOADING_MS)
+    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
+    run = _only_run(real_server.home)
+    watch.check()
+
+    real_server.kill()
+    assert run.status().live
+    real_server.start()
+    page.goto(f"{real_server.url}/train")
+    expect(page.get_by_text("Running", exact=True)).to_be_visible(timeout=LOADING_MS)
+
+    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_role("button", name="Stop the run").click()
+    assert jobs.wait(run, STOPPING_SECONDS).state == "stopped"
+    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=LOADING_MS)
+    expect(page.get_by_test_id("stException")).to_have_count(0)
+
+
+def _only_run(home: Home) -> Run:
+    assert len(list_runs(home)) == 1
+    return find_run(home, "last")

@@ -1,0 +1,81 @@
+"""The plain words beside the numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.runs import Status
+from studio import words
+
+
+@pytest.mark.parametrize(
+    ("weight", "share", "score", "word"),
+    [
+        (0.0, 0.5, 0.5, "off"),  # what it would carry does not matter
+        (0.4, 0.0, 0.5, "dead"),  # the notebook's fluency: the same for a whole group
+        (0.4, None, 0.5, "dead"),  # no group has varied at all
+        (0.2, 0.01, 0.99, "saturated"),  # every completion has its tags
+        (0.2, 0.3, 0.99, "balanced"),  # nearly full, but the few that fail still decide
+        (0.4, -0.2, 0.5, "opposing"),
+        (0.5, 0.1, 0.5, "weak"),
+        (0.5, 0.45, 0.5, "balanced"),
+        (0.5, 0.9, 0.5, "dominant"),
+        (1.0, 1.0, 0.5, "balanced"),  # the only weight there is
+        (-0.2, 0.01, 0.99, "dead"),  # a penalty has no full score to reach
+    ],
+)
+def test_weight_word(weight: float, share: float | None, score: float, word: str) -> None:
+    assert words.weight_word(weight, 1.0, share, score) == word
+
+
+def test_every_word_has_a_meaning_and_a_colour() -> None:
+    assert len(words.WORD_COLOURS) == len(words.MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (Status("running", phase="loading", updated=100.0), "loading the models, 12 s"),
+        (
+            Status("running", phase="generating", done=12, total=48, updated=111.0),
+            "generating completions, 12 of 48 tokens",
+        ),
+        (Status("running", phase="scoring", updated=111.5), "scoring completions"),
+        (Status("starting"), "starting"),
+        (
+            Status("running", phase="answering held-out questions", done=8, total=16),
+            "answering held-out questions, 8 of 16 questions",
+        ),
+    ],
+)
+def test_busy_with(status: Status, text: str) -> None:
+    assert words.busy_with(status, now=112.0) == text
+
+
+def test_time_left_counts_down_between_steps() -> None:
+    status = Status("running", eta_seconds=90.0)
+    assert words.time_left(status, since_step=30.0) == "about 1 min 0 s left"
+    assert words.time_left(status, since_step=500.0) == "about 1 s left"
+    assert words.time_left(Status("running"), since_step=1.0) == ""
+
+
+def test_progress_moves_inside_a_step_and_never_leaves_its_bounds() -> None:
+    early = words.progress(Status("running", step=3, steps=10, phase="generating", done=1, total=48))
+    late = words.progress(Status("running", step=3, steps=10, phase="generating", done=40, total=48))
+    assert 0.3 < early < late < 0.4
+    assert words.progress(Status("running", step=10, steps=10, phase="updating")) == 1.0
+    assert words.progress(Status("failed")) == 0.0
+
+
+def test_a_run_that_ended_no_longer_grows_older() -> None:
+    assert words.running_seconds(Status("finished", started=100.0, updated=160.0), now=1e9) == 60.0
+    assert words.running_seconds(Status("running", started=100.0, updated=160.0), now=170.0) == 70.0
+
+
+def test_recent_shares_pass_over_steps_without_variance() -> None:
+    from tests.build import metrics
+
+    varied = metrics(1, effective={"semantic": 0.8, "fluency": 0.0, "tags": 0.2})
+    shares = words.recent_shares([varied, metrics(2, effective={})])
+    assert shares == {"semantic": 0.8, "fluency": 0.0, "tags": 0.2}
+    assert words.recent_shares([metrics(1, effective={})]) is None
