@@ -32,7 +32,7 @@ SIZES: Mapping[str, Size] = {
         title="Demo",
         note="About six minutes on two processor cores. Shows the reward rising and the format being learned.",
         train=TrainConfig(
-            steps=24, prompts_per_step=2, max_completion_length=56, learning_rate=7e-4, temperature=0.9, save_every=6
+            steps=24, prompts_per_step=2, max_completion_length=56, learning_rate=1e-3, temperature=0.8, save_every=6
         ),
         adapter=AdapterConfig(),
     ),
