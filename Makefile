@@ -24,7 +24,7 @@ demo: install ## Train the demo without a browser and print the curve
 	@.venv/bin/python -m core prepare
 	@.venv/bin/python -m core train --preset demo
 
-test: install-dev ## Style, types and tests, about 20 minutes with the installation
+test: install-dev ## Style, types, unit, page and browser tests
 	@scripts/test.sh quick
 
 test-all: install-dev ## The same with the slow tests
