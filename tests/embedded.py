@@ -1,4 +1,4 @@
-"""The embedded models, prepared once in the project's own home, where `make run` would put them, and linked from there."""
+"""The embedded models, prepared once where `make run` would put them, and linked from there."""
 
 from __future__ import annotations
 
