@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Request
+from playwright.sync_api import Page, Request, expect
 
 from core.paths import HOME_VARIABLE, PROJECT, Home
 
@@ -41,6 +41,20 @@ def browser_type_launch_args(browser_type_launch_args: dict[str, Any]) -> dict[s
 @pytest.fixture(scope="session")
 def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]:
     return {**browser_context_args, "viewport": {"width": 1360, "height": 900}, "reduced_motion": "reduce"}
+
+
+@pytest.fixture(scope="session")
+def base_url() -> str:
+    """Each module has a server of its own; the plugin's fixture of this name uses what pytest 10 will not have."""
+    return ""
+
+
+@pytest.fixture(autouse=True)
+def patience() -> Iterator[None]:
+    """A shared machine may take its time."""
+    expect.set_options(timeout=20_000)
+    yield
+    expect.set_options(timeout=5_000)
 
 
 class Server:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,14 +10,6 @@ from playwright.sync_api import Page, expect
 from core.runs import Run
 from tests.build_runs import HOSTILE, Plan, add_step, build_run
 from tests.e2e.conftest import Server, Watch
-
-
-@pytest.fixture(autouse=True)
-def patience() -> Iterator[None]:
-    """A shared machine may take its time."""
-    expect.set_options(timeout=20_000)
-    yield
-    expect.set_options(timeout=5_000)
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +27,10 @@ def open_page(page: Page, server: Server, path: str) -> None:
     expect(page.get_by_role("heading", level=1)).to_be_visible()
 
 
+def curves_are_drawn(page: Page) -> None:
+    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
+
+
 def nothing_failed(page: Page, watch: Watch) -> None:
     expect(page.get_by_test_id("stException")).to_have_count(0)
     watch.check()
@@ -46,7 +41,7 @@ def test_the_overview_lists_runs_and_opens_the_one_that_is_clicked(page: Page, s
     open_page(page, server, "/")
     table = page.get_by_test_id("stDataFrame")
     expect(table).to_be_visible()
-    expect(table.get_by_role("gridcell", name="Interrupted")).to_be_attached()
+    expect(table.locator("canvas").first).to_be_visible()
     box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 250, box["y"] + 52)
@@ -59,9 +54,9 @@ def test_a_finished_run_draws_its_curves_and_hostile_text_stays_text(
     page: Page, server: Server, runs: list[Run], watch: Watch
 ) -> None:
     open_page(page, server, f"/train?run={runs[1].id}")
-    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
+    curves_are_drawn(page)
     page.get_by_role("tab", name="Held-out questions").click()
-    expect(page.get_by_text("![pixel](http://evil.example/p.png)").first).to_be_visible()
+    expect(page.get_by_text("![pixel](http://evil.example/p.png)").filter(visible=True).first).to_be_visible()
     expect(page.locator("img[src*='evil']")).to_have_count(0)
     nothing_failed(page, watch)
 
@@ -75,19 +70,20 @@ def test_a_live_run_moves_by_itself_and_is_still_there_after_a_reload(
     expect(page.get_by_text("Step 5 of 36")).to_be_visible()
     page.reload()
     expect(page.get_by_text("Step 5 of 36")).to_be_visible()
-    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
+    curves_are_drawn(page)
     nothing_failed(page, watch)
 
 
 def test_stop_asks_first_and_then_asks_the_job(page: Page, server: Server, runs: list[Run], watch: Watch) -> None:
     open_page(page, server, f"/train?run={runs[2].id}")
+    curves_are_drawn(page)
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Keep running").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert not runs[2].stop_request.exists()
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Stop the run").click()
-    expect(page.get_by_text("Stopping", exact=True)).to_be_visible()
+    expect(page.get_by_text("Stopping").first).to_be_visible()
     assert runs[2].stop_request.exists()
     nothing_failed(page, watch)
 
