@@ -263,10 +263,12 @@ def score(options: argparse.Namespace, home: Home) -> Any:
     samples = read_samples(options.file)
 
     import torch
+    from transformers.utils.logging import disable_progress_bar
 
     from core.engine.device import choose_compute
     from core.engine.scorers import open_scorer
 
+    disable_progress_bar()
     scorer = open_scorer(PRESETS[options.preset], tags, home, choose_compute().device, torch.float32)
     for line in scored_lines(samples, scorer):
         print(json.dumps(line, ensure_ascii=False))

@@ -149,6 +149,8 @@ def _spawn(run: Run, home: Home) -> None:
         "OMP_WAIT_POLICY": "PASSIVE",  # threads that spin while they wait slow everything else here tenfold
         "TOKENIZERS_PARALLELISM": "false",
         "PYTHONUNBUFFERED": "1",
+        "TQDM_DISABLE": "1",  # bars in a log file are noise
+        "HF_HUB_DISABLE_TELEMETRY": "1",
     }
     with run.log.open("ab") as log:
         child = subprocess.Popen(
