@@ -125,3 +125,7 @@ def storage_error(error: OSError, path: Path) -> StorageError | None:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError(f"{path} cannot be written ({error.strerror}). Check who owns the folder.")
     return None
+
+
+def disk_full(folder: Path) -> StorageError:
+    return StorageError(f"The disk that holds {folder} is full. Free some space, then resume; nothing is lost.")

@@ -29,6 +29,10 @@ State = Literal["starting", "running", "stopping", "stopped", "finished", "faile
 LIVE: frozenset[State] = frozenset({"starting", "running", "stopping"})
 """States in which a process works on the run."""
 
+_CHECKPOINT = re.compile(r"checkpoint-\d+")
+CHECKPOINT_LAST_FILE = "trainer_state.json"
+"""What the trainer writes into a checkpoint last."""
+
 _START_GRACE = 60.0
 """Seconds a job may take to say which process it is."""
 
@@ -128,9 +132,19 @@ class Run:
         write_json(self.folder / "status.json", asdict(status))
 
     def checkpoint_steps(self) -> list[int]:
-        """The steps of the checkpoints on disk, in order; whether they are whole is checked before a resume."""
-        found = [re.fullmatch(r"checkpoint-(\d+)", folder.name) for folder in self.checkpoints.glob("checkpoint-*")]
-        return sorted(int(match[1]) for match in found if match)
+        """The steps of the checkpoints on disk, in order, without those that were only half written."""
+        return sorted(
+            int(folder.name.removeprefix("checkpoint-"))
+            for folder in self._checkpoint_folders()
+            if (folder / CHECKPOINT_LAST_FILE).is_file()
+        )
+
+    def half_written_checkpoints(self) -> list[Path]:
+        """Checkpoints whose writing broke off, by a kill or a full disk."""
+        return [folder for folder in self._checkpoint_folders() if not (folder / CHECKPOINT_LAST_FILE).is_file()]
+
+    def _checkpoint_folders(self) -> list[Path]:
+        return [folder for folder in self.checkpoints.glob("checkpoint-*") if _CHECKPOINT.fullmatch(folder.name)]
 
     def summary(self) -> str:
         """One sentence on where the run stands and what can be done."""

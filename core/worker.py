@@ -7,10 +7,12 @@ whatever happens.
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import sys
 import time
 import traceback
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import FrameType
@@ -19,8 +21,10 @@ import psutil
 
 from core.errors import StorageError, StudioError
 from core.events import EventWriter
-from core.paths import Home, storage_error
+from core.paths import Home, disk_full, storage_error
 from core.runs import Run
+
+_FULL_BYTES = 1_000_000
 
 
 def main(folder: Path, root: Path) -> int:
@@ -34,17 +38,22 @@ def main(folder: Path, root: Path) -> int:
         train(run, home)
     except StudioError as error:
         return _failed(run, str(error))
-    except OSError as error:
-        known = storage_error(error, folder)
-        if known is None:
-            traceback.print_exc()
-        return _failed(run, str(known or f"The operating system refused: {error}. See worker.log."))
     except MemoryError:
         return _failed(run, "There is not enough memory. Use fewer prompts a step or shorter completions, then resume.")
-    except Exception as error:  # a defect of the studio: the log has the traceback, the user one sentence
-        traceback.print_exc()
-        return _failed(run, f"The job met an error it does not know ({type(error).__name__}: {error}). See worker.log.")
+    except Exception as error:
+        code = _failed(run, _sentence(error, run))
+        with suppress(OSError):  # no room for the log either
+            traceback.print_exc()
+        return code
     return 0
+
+
+def _sentence(error: Exception, run: Run) -> str:
+    """What the user is told of an error that no part of the studio raised on purpose; the log has its traceback."""
+    known = storage_error(error, run.log) if isinstance(error, OSError) else None
+    if psutil.disk_usage(str(run.folder)).free < _FULL_BYTES:  # PyTorch only says that a stream failed
+        known = disk_full(run.folder)
+    return str(known or f"The job met an error it does not know ({type(error).__name__}: {error}). See worker.log.")
 
 
 def _say_hello(run: Run) -> None:
@@ -71,15 +80,15 @@ def _stop_on_signals(run: Run) -> None:
 
 
 def _failed(run: Run, message: str) -> int:
-    print(f"The run failed: {message}", file=sys.stderr)
+    for half in run.half_written_checkpoints():  # of no use, and on a full disk in the way of the status
+        shutil.rmtree(half, ignore_errors=True)
     status = replace(run.written_status(), state="failed", error=message, eta_seconds=None, updated=time.time())
-    try:
+    with suppress(StorageError, OSError):
         run.write_status(status)
         events = EventWriter(run.events)
         events.write("error", status.step, {"message": message})
         events.close()
-    except StorageError as error:
-        print(error, file=sys.stderr)
+        print(f"The run failed: {message}", file=sys.stderr)
     return 2
 
 

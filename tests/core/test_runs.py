@@ -22,7 +22,9 @@ def test_runs_never_share_a_directory(home: Home) -> None:
 
 def test_a_run_whose_process_is_gone_is_interrupted_and_says_from_where_it_can_go_on(home: Home) -> None:
     run = create_run(home, preset_config("demo"))
-    (run.checkpoints / "checkpoint-20").mkdir()
+    for step in (20, 22):
+        (run.checkpoints / f"checkpoint-{step}").mkdir()
+    (run.checkpoints / "checkpoint-20" / "trainer_state.json").write_text("{}")  # 22 is only half written
     run.write_status(Status(state="running", pid=2**22 - 1, created=1.0, step=23, steps=36))
     assert run.status().state == "interrupted"
     assert run.summary() == "Interrupted at step 23 of 36; resume from checkpoint 20."

@@ -1,0 +1,72 @@
+"""Whatever happens to a job, its run says what it was."""
+
+from __future__ import annotations
+
+import errno
+import re
+
+import pytest
+
+from core import worker
+from core.engine import training
+from core.errors import DataError
+from core.events import read_events
+from core.paths import Home
+from core.presets import preset_config
+from core.runs import Run, create_run
+
+
+@pytest.fixture
+def run(home: Home, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setattr(worker, "_stop_on_signals", lambda run: None)  # pytest keeps its own
+    return create_run(home, preset_config("demo"))
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (DataError("Line 3 is empty."), "Line 3 is empty."),
+        (OSError(errno.ENOSPC, "No space left on device"), "is full. Free some space, then resume"),
+        (MemoryError(), "not enough memory"),
+        (KeyError("surprise"), r"an error it does not know \(KeyError: 'surprise'\). See worker.log."),
+    ],
+)
+def test_a_job_that_fails_leaves_a_sentence(
+    error: Exception, sentence: str, run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(run: Run, home: Home) -> None:
+        raise error
+
+    monkeypatch.setattr(training, "train", fail)
+    assert worker.main(run.folder, home.root) == 2
+    status = run.status()
+    assert status.state == "failed"
+    assert [event.data["message"] for event in read_events(run.events)] == [status.error]
+    assert re.search(sentence, status.error)
+
+
+def test_a_full_disk_is_told_whatever_the_libraries_make_of_it(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(run: Run, home: Home) -> None:
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    monkeypatch.setattr(training, "train", fail)
+    monkeypatch.setattr(worker, "_FULL_BYTES", 2**63)
+    worker.main(run.folder, home.root)
+    assert "is full" in run.status().error
+
+
+def test_a_half_written_checkpoint_is_removed_and_a_whole_one_kept(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for step in (2, 4):
+        (run.checkpoints / f"checkpoint-{step}").mkdir()
+    (run.checkpoints / "checkpoint-2" / "trainer_state.json").write_text("{}")
+
+    def fail(run: Run, home: Home) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(training, "train", fail)
+    worker.main(run.folder, home.root)
+    assert [folder.name for folder in run.checkpoints.iterdir()] == ["checkpoint-2"]
