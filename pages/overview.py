@@ -23,4 +23,4 @@ if not list_runs(home):
     overview.empty_list()
     st.stop()
 any_live = any(run.status().live for run in list_runs(home))
-live.refreshing(overview.runs_list, settings.SLOW_REFRESH_SECONDS if any_live else None, home)
+live.refreshing(overview.runs_list, settings.LIST_REFRESH_SECONDS if any_live else None, home)

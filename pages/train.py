@@ -85,8 +85,9 @@ live.refreshing(live.status_strip, settings.REFRESH_SECONDS if status.live else 
 with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
     paused = status.live and st.toggle("Pause the curves", key="paused")
     window = forms.choice("Steps drawn", list(charts.WINDOWS), "window", show_label=False)
-every = settings.REFRESH_SECONDS if status.live and not paused else None
-slowly = settings.SLOW_REFRESH_SECONDS if every else None
+moving = status.live and not paused
+every = settings.curve_refresh_seconds(live.step_seconds(run)) if moving else None
+slowly = settings.TABLE_REFRESH_SECONDS if moving else None
 live.refreshing(live.curves, every, run, charts.WINDOWS[window])
 st.subheader("What each component decides", anchor=False)
 live.refreshing(live.weights, slowly, run, config)
