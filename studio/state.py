@@ -40,7 +40,7 @@ def open_chosen_run() -> None:
 
 
 def chosen_run(home: Home) -> Run | None:
-    """The run that the address names; without one, the newest live run; None for the form.
+    """The run that the address names, or the newest live run, which the address then names; None for the form.
 
     Raises:
         RunError: the address names a run that is not there.
@@ -50,7 +50,10 @@ def chosen_run(home: Home) -> Run | None:
         return None
     if asked:
         return find_run(home, asked)
-    return next((run for run in list_runs(home) if run.status().live), None)
+    live = next((run for run in list_runs(home) if run.status().live), None)
+    if live:
+        open_run(live)  # when it ends, the page must not turn into the form
+    return live
 
 
 def run_selector(runs: list[Run], current: Run | None) -> None:

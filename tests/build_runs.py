@@ -20,7 +20,7 @@ from core.parsing import parse
 from core.paths import Home
 from core.presets import preset_config
 from core.rewards import COMPONENTS
-from core.runs import Run, State, create_run
+from core.runs import CHECKPOINT_LAST_FILE, Run, State, create_run
 from core.scoring import Sample, Scores
 
 HOSTILE = (
@@ -64,7 +64,9 @@ def build_run(home: Home, plan: Plan = Plan()) -> Run:
     if plan.state == "finished":
         _held_out(run, AFTER, config, plan, good=7, step=plan.done)
     if plan.done >= 10:
-        (run.checkpoints / f"checkpoint-{plan.done // 10 * 10}").mkdir()
+        checkpoint = run.checkpoints / f"checkpoint-{plan.done // 10 * 10}"
+        checkpoint.mkdir()
+        (checkpoint / CHECKPOINT_LAST_FILE).write_text("{}")
     run.log.write_text(
         "Computing on cpu in torch.bfloat16 with 2 threads.\n 50%|#####     | 18/36\r100%|##########| 36/36\n"
     )

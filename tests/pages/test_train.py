@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pandas as pd
 import pytest
@@ -150,6 +151,15 @@ def test_the_newest_live_run_is_open_by_default_and_moves(train: Open, home: Hom
     at.run()
     assert at.progress[0].text.startswith("Step 5 of 36")
     assert at.button(key="stop")
+
+
+def test_a_run_that_was_open_by_default_stays_open_when_it_ends(train: Open, home: Home) -> None:
+    run = build_run(home, Plan("running", done=4))
+    at = train()
+    run.write_status(replace(run.written_status(), state="stopped"))
+    at.run()
+    assert at.selectbox(key="run_choice").value == run.id
+    assert at.button(key="resume")
 
 
 def test_a_run_without_a_step_yet_waits_in_words(train: Open, home: Home) -> None:
