@@ -30,9 +30,9 @@ class Size:
 SIZES: Mapping[str, Size] = {
     "demo": Size(
         title="Demo",
-        note="About six minutes on two processor cores. Shows the reward rising and the format being learned.",
+        note="About five minutes on two processor cores. Shows the reward rising and the format being learned.",
         train=TrainConfig(
-            steps=24, prompts_per_step=2, max_completion_length=56, learning_rate=1e-3, temperature=0.8, save_every=6
+            steps=20, prompts_per_step=2, max_completion_length=48, learning_rate=1e-3, temperature=0.8, save_every=5
         ),
         adapter=AdapterConfig(),
     ),
