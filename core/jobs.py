@@ -67,7 +67,7 @@ def resume(home: Home, run: Run) -> None:
         refuse_unready(home, run.config())
         refuse_busy(home)
         run.stop_request.unlink(missing_ok=True)
-        run.write_status(replace(status, state="starting", pid=0, created=0.0, error="", started=time.time()))
+        run.write_status(replace(status, state="starting", pid=0, created=0.0, error="", updated=time.time()))
         _spawn(run, home)
 
 

@@ -69,13 +69,18 @@ class Home:
         return self.root / "cache"
 
 
+def is_name(name: str) -> bool:
+    """Whether `name` can serve as a file or run name on any system."""
+    return _NAME.fullmatch(name) is not None and ".." not in name
+
+
 def valid_name(name: str, field: str = "name") -> str:
     """Return `name` if it can serve as a file or run name on any system.
 
     >>> valid_name("demo-1")
     'demo-1'
     """
-    if not _NAME.fullmatch(name) or ".." in name:
+    if not is_name(name):
         raise ConfigError(
             f"{field} is {name!r}: use 1 to 64 lower-case letters, digits, '.', '_' or '-', starting with a letter or "
             "digit."

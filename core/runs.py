@@ -23,7 +23,7 @@ import psutil
 
 from core.config import RunConfig, read_config
 from core.errors import ConfigError, RunError
-from core.paths import Home, storage_error, valid_name, write_json
+from core.paths import Home, is_name, storage_error, valid_name, write_json
 
 State = Literal["starting", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
 LIVE: frozenset[State] = frozenset({"starting", "running", "stopping"})
@@ -46,7 +46,8 @@ class Status:
         step, steps: training steps done and asked for.
         phase, done, total: what the job is busy with and how far it is, in tokens or questions where it can be counted.
         eta_seconds: expected time to the end; None while it cannot be told.
-        started, updated: seconds since 1970.
+        started: when the run was first started, in seconds since 1970.
+        updated: when this was written.
         trained_seconds: time spent in training steps, over all resumes.
         error: one plain sentence when the run failed.
     """
@@ -112,7 +113,7 @@ class Run:
         written = self.written_status()
         if not written.live:
             return written
-        if written.pid == 0 and time.time() - written.started < _START_GRACE:
+        if written.pid == 0 and time.time() - written.updated < _START_GRACE:
             return written
         if process(written) is None:
             written = self.written_status()  # it may have ended properly since the first look
@@ -204,7 +205,7 @@ def create_run(home: Home, config: RunConfig, prefix: str = "run") -> Run:
 
 def list_runs(home: Home) -> list[Run]:
     """All runs, the newest first."""
-    folders = [folder for folder in home.runs.iterdir() if (folder / "config.json").is_file()]
+    folders = [folder for folder in home.runs.iterdir() if is_name(folder.name) and (folder / "config.json").is_file()]
     return [
         Run(folder) for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime_ns, reverse=True)
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -50,7 +49,7 @@ def line_of(run: Run) -> Line:
     return Line(run, run.status(), preset, tuple(float(value) for value in drawn), first, last)
 
 
-def table(lines: Sequence[Line], now: float) -> pd.DataFrame:
+def table(lines: Sequence[Line]) -> pd.DataFrame:
     """The lines as a table; one row a run."""
     return pd.DataFrame(
         {
@@ -60,7 +59,7 @@ def table(lines: Sequence[Line], now: float) -> pd.DataFrame:
             "Steps": [f"{line.status.step} of {line.status.steps}" for line in lines],
             "Reward": [list(line.rewards) for line in lines],
             "Mean reward": [_change(line) for line in lines],
-            "Duration": [duration(words.running_seconds(line.status, now)) for line in lines],
+            "Training time": [duration(line.status.trained_seconds) for line in lines],
             "Started": [datetime.fromtimestamp(line.status.started) for line in lines],
         }
     )
@@ -114,7 +113,7 @@ def _runs_frame(runs: Sequence[Run]) -> Run | None:
     lines = [line_of(run) for run in runs]
     badges = words.BADGES.values()
     event = st.dataframe(
-        table(lines, time.time()),
+        table(lines),
         hide_index=True,
         key="runs",
         on_select="rerun",

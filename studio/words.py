@@ -111,11 +111,6 @@ def progress(status: Status) -> float:
     return min((status.step + inside) / status.steps, 1.0)
 
 
-def running_seconds(status: Status, now: float) -> float:
-    """How long the run has taken since it was last started."""
-    return max((now if status.live else status.updated) - status.started, 0.0) if status.started else 0.0
-
-
 def recent_shares(metrics: Sequence[Metrics]) -> dict[str, float] | None:
     """The effective weight of each component over the last steps; None while no group has varied."""
     varied = [m.effective for m in metrics[-_RECENT:] if m.effective]

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from core.engine.prepare import prepare
 from core.paths import PROJECT, Home
 
 
-def link_models(root: Path) -> Home:
-    """A fresh home in `root` that has the embedded models."""
+def link_models(home: Home) -> Home:
+    """Give a fresh home the embedded models; returns it."""
     shared = Home.open(PROJECT / "workspace")
     prepare(shared)
-    home = Home.open(root)
     home.models.rmdir()
     home.models.symlink_to(shared.models)
     return home

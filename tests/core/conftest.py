@@ -50,7 +50,7 @@ def embedded_home(tmp_path_factory: pytest.TempPathFactory) -> Home:
     """A home with the real embedded models."""
     from tests.embedded import link_models
 
-    return link_models(tmp_path_factory.mktemp("embedded") / "home")
+    return link_models(Home.open(tmp_path_factory.mktemp("embedded") / "home"))
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ def test_another_process_with_the_same_id_is_not_taken_for_the_job(home: Home) -
 def test_a_job_that_never_said_who_it_is_counts_as_interrupted_after_a_while(home: Home) -> None:
     run = create_run(home, preset_config("demo"))
     assert run.status().state == "starting"
-    run.write_status(replace(run.written_status(), started=time.time() - 3600))
+    run.write_status(replace(run.written_status(), updated=time.time() - 3600))
     assert run.status().state == "interrupted"
 
 

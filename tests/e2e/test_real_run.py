@@ -2,41 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Page, expect
 
 from core import jobs
-from core.models import EMBEDDED, prepared_folder
-from core.paths import PROJECT, Home
+from core.paths import Home
 from core.runs import Run, find_run, list_runs, process
 from tests.e2e.conftest import Server, Watch
+from tests.embedded import link_models
 
-MODELS_VARIABLE = "GRPO_STUDIO_TEST_HOME"
-"""A home whose prepared models may be used; by default the checkout's own."""
 LOADING_MS = 180_000
 STOPPING_SECONDS = 180.0
-
-
-def prepared_home() -> Home | None:
-    root = Path(os.environ.get(MODELS_VARIABLE, PROJECT / "workspace"))
-    home = Home(root)
-    return home if all(prepared_folder(name, home) for name in EMBEDDED) else None
 
 
 @pytest.fixture
 def real_server(server: Server) -> Iterator[Server]:
     """A studio whose home has the embedded models; a run that is still live at the end is killed."""
-    source = prepared_home()
-    if source is None:
-        pytest.skip("The embedded models are not prepared. Run: python -m core prepare")
-    shutil.rmtree(server.home.models)
-    server.home.models.symlink_to(source.models.resolve())
+    link_models(server.home)
     yield server
     for run in list_runs(server.home):
         left = process(run.written_status())
@@ -55,6 +40,8 @@ def test_a_demo_is_started_watched_found_again_and_stopped(page: Page, real_serv
     expect(page.get_by_text(re.compile(r"Step ([2-9]|\d\d+) of"))).to_be_visible(timeout=LOADING_MS)
     expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
     run = _only_run(real_server.home)
+    page.reload()
+    expect(page.get_by_text(re.compile(r"Step ([2-9]|\d\d+) of"))).to_be_visible(timeout=LOADING_MS)
     watch.check()
 
     real_server.kill()

@@ -67,11 +67,6 @@ def test_progress_moves_inside_a_step_and_never_leaves_its_bounds() -> None:
     assert words.progress(Status("failed")) == 0.0
 
 
-def test_a_run_that_ended_no_longer_grows_older() -> None:
-    assert words.running_seconds(Status("finished", started=100.0, updated=160.0), now=1e9) == 60.0
-    assert words.running_seconds(Status("running", started=100.0, updated=160.0), now=170.0) == 70.0
-
-
 def test_recent_shares_pass_over_steps_without_variance() -> None:
     from tests.build import metrics
 
