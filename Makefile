@@ -38,7 +38,8 @@ format: install-dev ## Put the code into the project's style
 	@.venv/bin/python -m ruff check --fix .
 
 bench: install-dev ## Measure speed and memory, results under benchmarks/
-	@OMP_WAIT_POLICY=PASSIVE .venv/bin/python -m benchmarks
+	@.venv/bin/python -m core prepare
+	@CHROMIUM=$$(scripts/chromium.sh) .venv/bin/python -m benchmarks
 
 lock: ## Write requirements.lock and requirements-gpu.lock anew
 	@scripts/lock.sh all

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import interface, learning, scoring, step
+from core.errors import StudioError
 from core.machine import Machine
 from core.paths import Home
 
@@ -40,7 +41,11 @@ def main() -> int:
     met = True
     for name in options.names or ("step", "scoring", "interface"):
         print(f"== {name}", flush=True)
-        result = BENCHMARKS[name](home)
+        try:
+            result = BENCHMARKS[name](home)
+        except StudioError as error:
+            print(error, file=sys.stderr)
+            return 2
         met &= all(result["met"].values())
         record = {"benchmark": name, "date": time.strftime("%Y-%m-%d"), "machine": machine(home), **result}
         RESULTS.mkdir(exist_ok=True)

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 from playwright.sync_api import Browser, sync_playwright
 
+from benchmarks import scratch_home
 from core import jobs
 from core.config import with_changes
 from core.paths import PROJECT, Home
@@ -28,13 +29,13 @@ LIVE_SHARE = 0.02
 
 
 def measure(home: Home) -> dict[str, Any]:
-    with _server(home) as (url, server), sync_playwright() as playwright:
+    with scratch_home(home) as work, _server(work) as (url, server), sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=os.environ.get("CHROMIUM", "/usr/bin/chromium"), args=["--no-sandbox", "--disable-gpu"]
         )
         _open(browser, url)  # the server is warm from here on
         first_page = min(_open(browser, url) for _ in range(3))
-        share = _watching_share(browser, url, server, home)
+        share = _watching_share(browser, url, server, work)
         memory = server.memory_info().rss / 1e6
         torch_loaded = any("torch" in Path(part.path).parts for part in server.memory_maps())
         browser.close()
@@ -42,12 +43,12 @@ def measure(home: Home) -> dict[str, Any]:
         "first_page_seconds": round(first_page, 2),
         "server_memory_mb": round(memory),
         "server_loads_torch": torch_loaded,
-        "live_view_share_of_the_machine": round(share, 4),
+        "live_view_share_of_the_jobs_processor_time": round(share, 4),
         "met": {
             "first page within 2 s of a warm server": first_page <= PAGE_SECONDS,
             "under 250 MB": memory < MEMORY_MB,
             "without torch": not torch_loaded,
-            "live view at most 2 % of the machine": share <= LIVE_SHARE,
+            "live view at most 2 % of the job's time": share <= LIVE_SHARE,
         },
     }
 
@@ -90,7 +91,7 @@ def _open(browser: Browser, url: str) -> float:
 
 
 def _watching_share(browser: Browser, url: str, server: psutil.Process, home: Home) -> float:
-    """The share of the machine's processor time that the server takes while a tab watches a running job."""
+    """The server's processor time while a tab watches a running job, over the time of the cores that the job has."""
     run = jobs.start(home, with_changes(preset_config("demo"), {"train.held_out_rows": 0}), "bench")
     try:
         with browser.new_context() as context:

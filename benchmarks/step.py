@@ -11,13 +11,13 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import scratch_home
 from core import jobs
 from core.completions import read_completions, step_file
 from core.config import with_changes
@@ -38,10 +38,7 @@ def measure(home: Home) -> dict[str, Any]:
         preset_config("demo"),
         {"train.steps": STEPS, "train.learning_rate": 0.0, "train.held_out_rows": 0, "train.save_every": STEPS},
     )
-    with tempfile.TemporaryDirectory() as scratch:
-        work = Home.open(scratch)
-        work.models.rmdir()
-        work.models.symlink_to(home.models)
+    with scratch_home(home) as work:
         run = jobs.start(work, config, "bench")
         studio = _follow(run)
         (work.cache / "scores.sqlite").unlink()  # the bare script must not find scores that are known already
@@ -74,7 +71,7 @@ def _follow(run: Run) -> list[float]:
 
 def _bare(run: Run, home: Home) -> list[float]:
     command = [sys.executable, "-m", "benchmarks.bare_trl", str(run.folder), str(home.root)]
-    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1"}
+    environment = {**jobs.JOB_ENVIRONMENT, **os.environ}  # as the studio's own job has it
     answer = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
     seconds: list[float] = json.loads(answer.stdout.splitlines()[-1])
     return seconds

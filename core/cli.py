@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,8 +17,8 @@ from typing import Any
 
 from core import jobs
 from core.completions import held_out, summarise
-from core.config import Tags, read_config, with_changes
-from core.errors import StudioError
+from core.config import SAMPLE, Tags, read_config, with_changes
+from core.errors import ConfigError, StudioError
 from core.events import Event, EventTail, Metrics, latest_metrics, read_events
 from core.machine import Machine
 from core.models import EMBEDDED, prepared_folder
@@ -34,6 +35,8 @@ _POLL_SECONDS = 0.3
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
     options = _parser().parse_args(arguments)
+    for name, value in jobs.JOB_ENVIRONMENT.items():  # score and prepare compute in this process
+        os.environ.setdefault(name, value)
     try:
         home = Home.open(options.home)
         answer = options.verb(options, home)
@@ -73,8 +76,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--preset", choices=SIZES, default="demo", help="size of the run (default: demo)")
-    parser.add_argument("--reward", choices=PRESETS, default="robust", help="reward preset (default: robust)")
+    parser.add_argument("--preset", choices=SIZES, help="size of the run (default: demo)")
+    parser.add_argument("--reward", choices=PRESETS, help="reward preset (default: robust)")
     parser.add_argument("--config", metavar="FILE", type=Path, help="a run's config.json, in place of the presets")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps")
     parser.add_argument("--seed", type=int, metavar="S", help="random seed")
@@ -124,8 +127,11 @@ def prepare(options: argparse.Namespace, home: Home) -> Any:
 
 def train(options: argparse.Namespace, home: Home) -> Any:
     """Start a run and follow it."""
-    config = read_config(options.config) if options.config else preset_config(options.preset, options.reward)
-    run = jobs.start(home, with_changes(config, _changes(options)), prefix="run" if options.config else options.preset)
+    if options.config and (options.preset or options.reward):
+        raise ConfigError("--config says all that --preset and --reward would say. Give one or the other.")
+    size = options.preset or "demo"
+    config = read_config(options.config) if options.config else preset_config(size, options.reward or "robust")
+    run = jobs.start(home, with_changes(config, _changes(options)), prefix="run" if options.config else size)
     if options.detach:
         return _started(run, options)
     if not options.json:
@@ -139,7 +145,7 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
         "train.seed": options.seed,
         "train.learning_rate": options.learning_rate,
         "model": options.model,
-        "data.path": options.data and str(Path(options.data).resolve()),
+        "data.path": options.data if options.data in (None, SAMPLE) else str(Path(options.data).resolve()),
     }
     return {path: value for path, value in wanted.items() if value is not None}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from core.rewards import COMPONENTS
+from core.config import COMPONENTS
 from core.runs import Run
 
 BEFORE, AFTER = "held-out-before.parquet", "held-out-after.parquet"

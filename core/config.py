@@ -20,6 +20,9 @@ EMBEDDED_POLICY = "smollm2-135m-instruct"
 EMBEDDED_SIMILARITY = "all-minilm-l6-v2"
 SAMPLE = "sample"
 
+COMPONENTS = ("semantic", "fluency", "tags")
+"""Built-in reward components, in the order in which they are shown."""
+
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _HIDE = re.compile(r"Input should be|Value error, ")
 
@@ -75,6 +78,7 @@ class RewardConfig(_Config):
     preset: Literal["article", "notebook", "robust"] = "robust"
     weights: dict[str, float]
     parser: Literal["lenient", "strict"]
+    """Whether faults of form, such as text outside the tags, cost tag score; see `core.parsing`."""
     fluency: Literal["answer", "answer_without_repetition", "reference_batch"]
     """What perplexity is taken of: each answer; the same less a penalty for repetition; or, as the published notebook
     does, the reference answers in batches of eight."""
@@ -83,7 +87,10 @@ class RewardConfig(_Config):
     fluency_model: str = EMBEDDED_POLICY
 
     @model_validator(mode="after")
-    def _has_a_weight(self) -> Self:
+    def _weighs_known_components(self) -> Self:
+        unknown = [name for name in self.weights if name not in COMPONENTS]
+        if unknown:
+            raise ValueError(f"there is no component {unknown[0]!r}; the components are {', '.join(COMPONENTS)}")
         if not any(self.weights.values()):
             raise ValueError("at least one weight must differ from zero, or every completion earns the same")
         return self

@@ -21,8 +21,8 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -50,7 +50,8 @@ class Metrics:
         reward: mean reward of the step's completions, in [-1, 1].
         reward_std: mean of the groups' standard deviations.
         components: mean score of each reward component, unweighted.
-        effective: share of the within-group variance of the reward that each component carries; empty when none varies.
+        effective: share of the within-group variance of the reward that each component, and validity, carries; empty
+            when nothing varies.
         valid, well_formed: shares of the completions.
         zero_variance: share of groups whose completions all earned the same, from which nothing is learned.
         completion_tokens: mean length of a completion.
@@ -87,9 +88,13 @@ class Metrics:
 
     @classmethod
     def of(cls, event: Event) -> Metrics:
-        """The metrics that an event carries; what was not a number when it was written is NaN."""
-        values: dict[str, Any] = {key: math.nan if value is None else value for key, value in event.data.items()}
-        return cls(step=event.step, **values)
+        """The metrics that an event carries; what is missing or was not a number when it was written is NaN."""
+        values: dict[str, Any] = {"step": event.step}
+        for field in fields(cls)[1:]:
+            empty: Any = {} if field.name in ("components", "effective") else math.nan
+            value = event.data.get(field.name)
+            values[field.name] = empty if value is None else value
+        return cls(**values)
 
 
 class EventWriter:
@@ -108,8 +113,10 @@ class EventWriter:
         """
         record = {"time": round(time.time(), 3), "kind": kind, "step": step, **_finite(data)}
         line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
+        left = line.encode("utf-8", "replace")
         try:
-            os.write(self._file, line.encode("utf-8", "replace"))
+            while left:  # a disk that is nearly full takes a part; the next write then says that it is full
+                left = left[os.write(self._file, left) :]
         except OSError as error:
             raise storage_error(error, self._path) or error from error
 
@@ -148,10 +155,30 @@ def read_events(path: Path) -> list[Event]:
     return EventTail(path).read()
 
 
-def latest_metrics(events: list[Event]) -> list[Metrics]:
-    """The metrics of each step, in order; of a step that was done again after a resume, the later ones."""
-    by_step = {event.step: event for event in events if event.kind == "metrics"}
-    return [Metrics.of(by_step[step]) for step in sorted(by_step)]
+class MetricsLog:
+    """The metrics of each step as they are now: a run that is resumed leaves the steps after its checkpoint behind."""
+
+    def __init__(self) -> None:
+        self._by_step: dict[int, Metrics] = {}
+
+    def take(self, event: Event) -> None:
+        """Take in the next event of the run; kinds that say nothing of metrics are passed over."""
+        if event.kind == "metrics":
+            self._by_step[event.step] = Metrics.of(event)
+        elif event.kind == "state" and event.data.get("state") == "running":
+            self._by_step = {step: metrics for step, metrics in self._by_step.items() if step <= event.step}
+
+    def metrics(self) -> list[Metrics]:
+        """In the order of their steps."""
+        return [self._by_step[step] for step in sorted(self._by_step)]
+
+
+def latest_metrics(events: Iterable[Event]) -> list[Metrics]:
+    """The metrics of each step as they are after the last of `events`."""
+    log = MetricsLog()
+    for event in events:
+        log.take(event)
+    return log.metrics()
 
 
 def _events(chunk: bytes) -> Iterator[Event]:

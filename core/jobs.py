@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -19,8 +19,8 @@ import psutil
 from filelock import FileLock, Timeout
 
 from core.config import RunConfig
-from core.datasets import read_rows
-from core.errors import RunError, StorageError
+from core.datasets import TEST, read_rows
+from core.errors import DataError, RunError, StorageError
 from core.machine import cpu_cores, nvidia_gpus
 from core.models import locate
 from core.paths import PROJECT, Home
@@ -31,6 +31,18 @@ CORES_FOR_A_RUN = 8
 _FREE_BYTES = 1_000_000_000
 _START_SECONDS = 30.0
 _POLL_SECONDS = 0.05
+
+JOB_ENVIRONMENT: Mapping[str, str] = {
+    # Threads that spin for ever while they wait slow a shared machine tenfold; ones that sleep at once lose a third
+    # of their speed to waking up. GNU's runtime, which PyTorch's wheels bring, can be told to spin for a moment.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "20000",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+    "TQDM_DISABLE": "1",  # bars in a log file are noise
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""What has to be set before PyTorch is imported, wherever a job runs."""
 
 _children: list[subprocess.Popen[bytes]] = []
 """Jobs started by this process. Python looks after them here, so that a finished one does not stay a zombie."""
@@ -91,7 +103,6 @@ def wait(run: Run, seconds: float) -> Status:
         found = process(status)
         remaining = max(deadline - time.monotonic(), 0.0)
         if found is None:
-            psutil.wait_procs([], timeout=0)
             time.sleep(min(_POLL_SECONDS, remaining))
         else:
             psutil.wait_procs([found], timeout=min(1.0, remaining))
@@ -102,8 +113,12 @@ def refuse_unready(home: Home, config: RunConfig) -> None:
     """Raise the error that the job would meet later: models, data, room on the disk."""
     for model in (config.model, config.reward.similarity_model, config.reward.fluency_model):
         locate(model, home)
-    if not any(row.split != "test" for row in read_rows(config.data)):
-        raise RunError("Every row of the data is in the test split, which is never trained on. Add rows to train on.")
+    rows = sum(row.split != TEST for row in read_rows(config.data))
+    if min(rows, config.train.train_rows or rows) < config.train.prompts_per_step:
+        raise DataError(
+            f"The data has {rows} row{'' if rows == 1 else 's'} to train on and a step needs "
+            f"{config.train.prompts_per_step}. Add rows that are not in the test split, or use fewer prompts a step."
+        )
     free = psutil.disk_usage(str(home.root)).free
     if free < _FREE_BYTES:
         raise StorageError(
@@ -124,7 +139,7 @@ def refuse_busy(home: Home, cores: int | None = None, gpus: Sequence[str] | None
         return
     gpus = nvidia_gpus() if gpus is None else gpus
     cores = cpu_cores() if cores is None else cores
-    places = len(gpus) or max(1, cores // CORES_FOR_A_RUN)
+    places = 1 if gpus else max(1, cores // CORES_FOR_A_RUN)  # a run on GPUs uses one of them
     what = f"{len(gpus)} GPU(s)" if gpus else f"{cores} processor cores and no GPU"
     if len(live) >= places:
         raise RunError(
@@ -145,16 +160,7 @@ def _one_starter(home: Home) -> Iterator[None]:
 
 def _spawn(run: Run, home: Home) -> None:
     _children[:] = [child for child in _children if child.poll() is None]
-    environment = os.environ | {
-        # Threads that spin for ever while they wait slow a shared machine tenfold; ones that sleep at once lose a third
-        # of their speed to waking up. GNU's runtime, which PyTorch's wheels bring, can be told to spin for a moment.
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "GOMP_SPINCOUNT": "20000",
-        "TOKENIZERS_PARALLELISM": "false",
-        "PYTHONUNBUFFERED": "1",
-        "TQDM_DISABLE": "1",  # bars in a log file are noise
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-    }
+    environment = {**JOB_ENVIRONMENT, **os.environ, "CUDA_VISIBLE_DEVICES": _one_gpu()}
     with run.log.open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", "core.worker", str(run.folder), str(home.root)],
@@ -175,3 +181,8 @@ def _spawn(run: Run, home: Home) -> None:
         message = f"The job did not start. Its log is {run.log}."
         run.write_status(replace(run.written_status(), state="failed", error=message))
         raise RunError(message)
+
+
+def _one_gpu() -> str:
+    """The first GPU this process may use; a run on several at once is another way of training."""
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]

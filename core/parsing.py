@@ -1,8 +1,8 @@
 """Reads the two tag pairs out of a completion.
 
-Two parsers. `lenient` is the published recipe's: the first `<answer>…</answer>` anywhere counts, whatever stands around
-it. `strict` wants the whole completion to be exactly one reasoning pair and then one answer pair, neither empty, and
-names what is wrong when it is not.
+One reading, judged in two ways. `lenient` is the published recipe's: the first `<answer>…</answer>` anywhere counts,
+whatever stands around it. `strict` wants the whole completion to be exactly one reasoning pair and then one answer
+pair, neither empty; every fault that is named here then costs (`core.rewards.tag_score`).
 """
 
 from __future__ import annotations

@@ -133,4 +133,5 @@ def storage_error(error: OSError, path: Path) -> StorageError | None:
 
 
 def disk_full(folder: Path) -> StorageError:
-    return StorageError(f"The disk that holds {folder} is full. Free some space, then resume; nothing is lost.")
+    """What to say when there is no room left where `folder` lies."""
+    return StorageError(f"The disk that holds {folder} is full. Free some space and try again; what was saved is kept.")

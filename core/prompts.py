@@ -7,7 +7,6 @@ from core.config import Example, PromptConfig, Tags
 Message = dict[str, str]
 """One chat turn in the form chat templates take: `role` and `content`."""
 
-ARTICLE_SYSTEM = "Respond in the following format:\n<{reasoning}>\n...\n</{reasoning}>\n<{answer}>\n...\n</{answer}>"
 CONCISE_SYSTEM = (
     "Reply in this format: <{reasoning}>one short sentence</{reasoning}><{answer}>one short sentence</{answer}>"
 )

@@ -23,8 +23,8 @@ from core.parsing import Parsed, Parser
 Floats = NDArray[np.float64]
 Scale = Literal["group", "batch", "none"]
 
-COMPONENTS = ("semantic", "fluency", "tags")
-"""Built-in components, in the order in which they are shown."""
+VALIDITY = "validity"
+"""What stands beside the components where shares of the reward's variance are told."""
 
 PERPLEXITY_SCALE = 20.0
 """The perplexity that earns a fluency of one half."""
@@ -60,8 +60,8 @@ PRESET_NOTES: Mapping[str, str] = {
     "article": "As published: half similarity with the reference answer, two fifths fluency, one tenth tags.",
     "notebook": "What the published notebook really computes: its fluency term is the same for every completion of a "
     "prompt, so it teaches nothing. For study, not for use.",
-    "robust": "Recommended: well-formed completions only, fluency that repetition cannot earn, no dependence on the "
-    "batch.",
+    "robust": "Recommended: every fault of form costs, repetition earns no fluency, and a score never depends on what "
+    "else is in the batch.",
 }
 
 
@@ -110,7 +110,7 @@ def advantages(rewards: Floats, groups: Sequence[object], scale: Scale = "group"
     """
     _, index = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
     sizes = np.bincount(index)
-    centred = rewards - (np.bincount(index, rewards) / sizes)[index]
+    centred = _centred(rewards, index)
     if scale == "none":
         return centred
     if scale == "batch":
@@ -122,29 +122,36 @@ def advantages(rewards: Floats, groups: Sequence[object], scale: Scale = "group"
 
 
 def effective_weights(
-    components: Floats, weights: Sequence[float], valid: NDArray[np.bool_], groups: Sequence[object]
+    components: Floats, weights: Sequence[float], rewards: Floats, groups: Sequence[object]
 ) -> Floats | None:
-    """The share of the within-group variance of the weighted sum that each component carries.
+    """The share of the within-group variance of the reward that each component carries.
 
     GRPO only sees differences inside a group, so a component that is the same for a whole group teaches nothing however
-    large its weight. Shares add up to one; a negative share means that the component works against the others.
+    large its weight. The share of component k is Cov(w_k c_k, r) / Var(r), both inside groups; what is left to one
+    is decided by validity (and by clipping at -1 and 1). A negative share works against the others.
+
+    Args:
+        components: shape (completions, components); scores of invalid completions count as well.
+        rewards: what `combine` made of them, shape (completions,).
 
     Returns:
-        Shares, shape (components,), taken over valid completions; None when nothing varies inside any group.
+        Shares, shape (components + 1,), the last one that of validity; they add up to one. None when no reward differs
+        from another inside any group.
     """
-    weighted = components[valid] * np.asarray(weights, dtype=np.float64)
-    kept = [str(group) for group, ok in zip(groups, valid, strict=True) if ok]
-    if not kept:
-        return None
-    _, index = np.unique(np.asarray(kept), return_inverse=True)
-    sizes = np.bincount(index)
-    centred = weighted - np.stack([np.bincount(index, column) / sizes for column in weighted.T], axis=1)[index]
-    total = centred.sum(axis=1)
-    variance = float(total @ total)
+    _, index = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
+    centred_rewards = _centred(rewards, index)
+    variance = float(centred_rewards @ centred_rewards)
     if variance < 1e-12:
         return None
-    shares: Floats = centred.T @ total / variance
-    return shares
+    weighted = np.nan_to_num(components) * np.asarray(weights, dtype=np.float64)
+    shares = np.array([_centred(column, index) @ centred_rewards for column in weighted.T]) / variance
+    return np.append(shares, 1.0 - shares.sum())
+
+
+def _centred(values: Floats, index: NDArray[np.intp]) -> Floats:
+    """Each value less the mean of its group."""
+    centred: Floats = values - (np.bincount(index, values) / np.bincount(index))[index]
+    return centred
 
 
 def fluency(mean_loss: float) -> float:
@@ -164,7 +171,7 @@ def repetition(text: str, size: int = 3) -> float:
     >>> repetition("give oxygen and call for help")
     0.0
     """
-    words = re.findall(r"\w+", text.lower())
+    words = _words(text)
     grams = [tuple(words[i : i + size]) for i in range(len(words) - size + 1)]
     return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
 

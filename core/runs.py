@@ -220,12 +220,12 @@ def find_run(home: Home, run_id: str) -> Run:
     if run_id == "last":
         runs = list_runs(home)
         if not runs:
-            raise RunError("There are no runs yet. Start one with: python -m core train --preset demo")
+            raise RunError("There are no runs yet. Start one with: .venv/bin/python -m core train --preset demo")
         return runs[0]
     try:
         folder = home.runs / valid_name(run_id, "run")
     except ConfigError as error:
         raise RunError(str(error)) from error
     if not (folder / "config.json").is_file():
-        raise RunError(f"There is no run {run_id!r} in {home.runs}. List them with: python -m core runs")
+        raise RunError(f"There is no run {run_id!r} in {home.runs}. List them with: .venv/bin/python -m core runs")
     return Run(folder)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from core.config import COMPONENTS
 from core.datasets import read_records
 from core.errors import DataError
-from core.rewards import COMPONENTS
 from core.scoring import Sample, Scorer
 
 COLUMNS = ("question", "answer", "completion")

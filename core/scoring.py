@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from core import rewards
 from core.cache import ScoreCache
-from core.config import RewardConfig, Tags
+from core.config import COMPONENTS, RewardConfig, Tags
 from core.parsing import Parsed, parse
-from core.rewards import COMPONENTS, Floats, Scale
+from core.rewards import Floats, Scale
 
 
 class SimilarityModel(Protocol):
@@ -60,7 +60,8 @@ class Scores:
         components: shape (samples, 3), columns as in `core.rewards.COMPONENTS`.
         valid, well_formed: shape (samples,).
         rewards, advantages: shape (samples,).
-        effective: share of the within-group variance each component carries; None when nothing varies.
+        effective: share of the within-group variance that each component, and last validity, carries; None when nothing
+            varies.
         parsed: the completions taken apart.
     """
 
@@ -111,7 +112,7 @@ class Scorer:
             well_formed=np.array([p.well_formed for p in parsed], dtype=bool),
             rewards=reward,
             advantages=rewards.advantages(reward, groups, scale),
-            effective=rewards.effective_weights(components, self.weights, valid, groups),
+            effective=rewards.effective_weights(components, self.weights, reward, groups),
             parsed=parsed,
         )
 

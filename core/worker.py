@@ -7,6 +7,7 @@ whatever happens.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import sys
@@ -18,6 +19,7 @@ from pathlib import Path
 from types import FrameType
 
 import psutil
+from filelock import FileLock, Timeout
 
 from core.errors import StorageError, StudioError
 from core.events import EventWriter
@@ -30,6 +32,15 @@ _FULL_BYTES = 1_000_000
 def main(folder: Path, root: Path) -> int:
     """Run the job of the run in `folder`. Returns the process's exit code."""
     run, home = Run(folder), Home(root)
+    try:
+        with FileLock(folder / "control" / "writer.lock", timeout=0):
+            return _work(run, home)
+    except Timeout:
+        print("Another process works on this run already.", file=sys.stderr)
+        return 2
+
+
+def _work(run: Run, home: Home) -> int:
     _say_hello(run)
     _stop_on_signals(run)
     try:
@@ -38,8 +49,6 @@ def main(folder: Path, root: Path) -> int:
         train(run, home)
     except StudioError as error:
         return _failed(run, str(error))
-    except MemoryError:
-        return _failed(run, "There is not enough memory. Use fewer prompts a step or shorter completions, then resume.")
     except Exception as error:
         code = _failed(run, _sentence(error, run))
         with suppress(OSError):  # no room for the log either
@@ -53,6 +62,8 @@ def _sentence(error: Exception, run: Run) -> str:
     known = storage_error(error, run.log) if isinstance(error, OSError) else None
     if psutil.disk_usage(str(run.folder)).free < _FULL_BYTES:  # PyTorch only says that a stream failed
         known = disk_full(run.folder)
+    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
+        return "There is not enough memory. Start a new run with fewer prompts a step or shorter completions."
     return str(known or f"The job met an error it does not know ({type(error).__name__}: {error}). See worker.log.")
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from core.events import Event, EventTail, Metrics
-from core.rewards import COMPONENTS
+from core.config import COMPONENTS
+from core.events import Event, EventTail, Metrics, MetricsLog
 from core.runs import Run
 
 _SHARES = ("well_formed", "valid", "truncated")
@@ -30,7 +30,7 @@ class RunFeed:
 
     def __init__(self, run: Run) -> None:
         self._tail = EventTail(run.events)
-        self._metrics: dict[int, Metrics] = {}
+        self._log = MetricsLog()
         self._frame: pd.DataFrame | None = None
         self._lock = threading.Lock()
         self.notes: list[Note] = []
@@ -45,8 +45,8 @@ class RunFeed:
         return self
 
     def metrics(self) -> list[Metrics]:
-        """The metrics of each step, in order; of a step done again after a resume, the later ones."""
-        return [self._metrics[step] for step in sorted(self._metrics)]
+        """The metrics of each step, in order."""
+        return self._log.metrics()
 
     def frame(self) -> pd.DataFrame:
         """The metrics as a table, one row a step.
@@ -59,9 +59,10 @@ class RunFeed:
             return self._frame
 
     def _take(self, event: Event) -> None:
-        if event.kind == "metrics":
-            self._metrics[event.step] = Metrics.of(event)
+        self._log.take(event)
+        if event.kind in ("metrics", "state"):
             self._frame = None
+        if event.kind == "metrics":
             self.last_step_time = event.time
         elif event.kind in ("alert", "error"):
             note = Note(event.step, str(event.data.get("message", "")), event.kind == "error")

@@ -8,12 +8,12 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from core.config import EMBEDDED_POLICY, SAMPLE, DataConfig, RunConfig, with_changes
+from core.config import COMPONENTS, EMBEDDED_POLICY, SAMPLE, DataConfig, RunConfig, with_changes
 from core.datasets import FORMATS, TEST, read_rows
 from core.models import EMBEDDED
 from core.paths import Home
 from core.presets import SIZES
-from core.rewards import COMPONENTS, PRESET_NOTES
+from core.rewards import PRESET_NOTES
 from studio import output
 from studio.uploads import store_upload
 from studio.words import COMPONENT_HELP, COMPONENT_TITLES, PRESET_TITLES
@@ -36,6 +36,7 @@ TRAIN_FIELDS = (
     Field("train.prompts_per_step", "Prompts per step", "Questions answered in one step; each has a group of its own."),
     Field("train.num_generations", "Completions per group", "Answers to one prompt that are compared with each other."),
     Field("train.max_completion_length", "Max completion length", "In tokens; longer completions are cut off."),
+    Field("train.max_prompt_length", "Max prompt length", "In tokens; rows with a longer prompt are left out."),
     Field("train.learning_rate", "Learning rate", "Small models that learn in few steps need a large one."),
     Field("train.lr_schedule", "Learning rate schedule", "How the learning rate changes over the steps."),
     Field(
@@ -46,7 +47,7 @@ TRAIN_FIELDS = (
     Field("train.scale_rewards", "Reward scaling", "What advantages are divided by."),
     Field("adapter.rank", "LoRA rank", "Size of the trained adapter."),
     Field("adapter.alpha", "LoRA alpha", "Scale of the adapter; its effect is alpha divided by rank."),
-    Field("train.seed", "Seed", "Runs with equal settings and an equal seed draw the same."),
+    Field("train.seed", "Seed", "What is drawn at random: rows, completions, the adapter's start."),
     Field(
         "train.held_out_rows", "Held-out questions", "Questions of the test split answered before and after training."
     ),

@@ -13,11 +13,11 @@ import pandas as pd
 import streamlit as st
 
 from core import jobs
-from core.config import RunConfig
+from core.config import COMPONENTS, RunConfig
 from core.errors import StudioError
 from core.events import Metrics
 from core.paths import Home
-from core.rewards import COMPONENTS
+from core.rewards import VALIDITY
 from core.runs import Run
 from studio import charts, dialogs, output, words
 from studio.feed import RunFeed, feed_of
@@ -186,6 +186,10 @@ def weights(run: Run, config: RunConfig) -> None:
                 words.MEANINGS[word],
             )
         )
+    share = None if shares is None else shares[VALIDITY]
+    valid = _mean(metrics[-_COMPARED_STEPS:], "valid")
+    word = words.validity_word(share, valid)
+    rows.append(("Valid or not", valid, None, None if share is None else 100 * share, [word], words.MEANINGS[word]))
     columns = ["Component", "Mean score", "Weight", "Effective weight", "Verdict", "What it means"]
     st.dataframe(
         pd.DataFrame(rows, columns=columns),
@@ -202,5 +206,6 @@ def weights(run: Run, config: RunConfig) -> None:
     )
     st.caption(
         "GRPO learns only from differences inside a group. The effective weight is the share of those differences in "
-        "the reward that a component carries, over the last steps."
+        "the reward that a component carries, over the last steps. An invalid completion earns a fixed low reward, "
+        "whatever its scores: what that decides stands in the last row."
     )

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.completions import Completion, HeldOut, held_out, read_completions
-from core.config import RunConfig, Tags
-from core.rewards import COMPONENTS
+from core.completions import Completion, HeldOut, held_out, read_completions, step_file
+from core.config import COMPONENTS, RunConfig, Tags
 from core.runs import Run
 from studio import output, words
 from studio.settings import LOG_LINES
@@ -23,8 +22,7 @@ _TEXT = st.column_config.TextColumn(width="large")
 
 def last_step(run: Run, tags: Tags) -> None:
     """The best and the worst completion of the last step in full, and all of them with their scores."""
-    files = sorted(run.completions.glob("step-*.parquet"))
-    found = read_completions(files[-1]) if files else []
+    found = read_completions(step_file(run, run.written_status().step))
     if not found:
         st.caption("The first group of completions appears with the first training step.")
         return
@@ -76,7 +74,10 @@ def held_out_answers(run: Run, tags: Tags) -> None:
     """The held-out questions as the policy answered them before and after training."""
     found = held_out(run)
     if not found:
-        st.caption("Held-out questions are answered before training begins, and again when it has ended.")
+        st.caption(
+            "Rows whose split column says test are answered before training begins and again when it has ended; "
+            "data without such rows has no held-out questions."
+        )
         return
     done = [item for item in found if item.after is not None]
     if done:

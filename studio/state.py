@@ -1,4 +1,4 @@
-"""The one place that knows the keys of the session's state and of the page's address."""
+"""Typed access to what the studio remembers of a session: the run that is open, in the address and its session."""
 
 from __future__ import annotations
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.config import RunConfig
+from core.config import COMPONENTS, RunConfig
 from core.events import Metrics
-from core.rewards import COMPONENTS
+from core.rewards import VALIDITY
 from core.runs import State, Status
 from core.text import duration
 
@@ -29,8 +29,8 @@ MEANINGS: dict[Word, str] = {
     "saturated": "Nearly every completion has its full score: it is learned, and there is no more to gain from it.",
     "opposing": "Where it is high the reward tends to be low: the other components pull the other way.",
     "weak": "Decides less than its weight suggests.",
-    "balanced": "Decides about as much as its weight suggests.",
-    "dominant": "Decides nearly everything; the other components are hardly heard.",
+    "balanced": "Has its part in the decision.",
+    "dominant": "Decides nearly everything; the others are hardly heard.",
 }
 
 WORD_COLOURS: tuple[Colour, ...] = (
@@ -112,11 +112,11 @@ def progress(status: Status) -> float:
 
 
 def recent_shares(metrics: Sequence[Metrics]) -> dict[str, float] | None:
-    """The effective weight of each component over the last steps; None while no group has varied."""
+    """The effective weight of each component, and of validity, over the last steps; None while no group has varied."""
     varied = [m.effective for m in metrics[-_RECENT:] if m.effective]
     if not varied:
         return None
-    return {name: sum(shares.get(name, 0.0) for shares in varied) / len(varied) for name in COMPONENTS}
+    return {name: sum(shares.get(name, 0.0) for shares in varied) / len(varied) for name in (*COMPONENTS, VALIDITY)}
 
 
 def recent_scores(metrics: Sequence[Metrics]) -> dict[str, float]:
@@ -147,6 +147,19 @@ def weight_word(weight: float, total: float, share: float | None, score: float) 
     if share >= _DOMINANT_SHARE and expected < _DOMINANT_SHARE:
         return "dominant"
     return "weak" if share < expected / 2 else "balanced"
+
+
+def validity_word(share: float | None, valid: float) -> Word:
+    """What being valid or not really does in the reward, by its share of the variance and the share of valid ones.
+
+    >>> validity_word(0.0, valid=1.0), validity_word(0.9, valid=0.5)
+    ('saturated', 'dominant')
+    """
+    if share is None or abs(share) < _DEAD_SHARE:
+        return "saturated" if valid >= _FULL_SCORE else "dead"
+    if share < 0:
+        return "opposing"
+    return "dominant" if share >= _DOMINANT_SHARE else "balanced"
 
 
 def plan(config: RunConfig) -> str:

@@ -114,7 +114,11 @@ def _write_step(
     events: EventWriter, run: Run, step: int, samples: Sequence[Sample], scores: Scores, random: np.random.Generator
 ) -> None:
     write_completions(run.completions / f"step-{step:06d}.parquet", step, samples, scores)
-    effective = {} if scores.effective is None else dict(zip(COMPONENTS, map(float, scores.effective), strict=True))
+    effective = (
+        {}
+        if scores.effective is None
+        else dict(zip((*COMPONENTS, rewards.VALIDITY), map(float, scores.effective), strict=True))
+    )
     metrics = Metrics(
         step=step,
         reward=float(scores.rewards.mean()),
@@ -171,7 +175,7 @@ def _scores(config: RunConfig, samples: Sequence[Sample], random: np.random.Gene
         well_formed=formed,
         rewards=reward,
         advantages=rewards.advantages(reward, groups),
-        effective=rewards.effective_weights(components, weights, valid, groups),
+        effective=rewards.effective_weights(components, weights, reward, groups),
         parsed=parsed,
     )
 

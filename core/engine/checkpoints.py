@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import torch
@@ -19,8 +20,15 @@ def last_whole_checkpoint(run: Run) -> tuple[Path | None, list[str]]:
         fault = find_fault(folder)
         if fault is None:
             return folder, faults
-        faults.append(f"Checkpoint {step} cannot be read ({fault}); it is left where it is and not used.")
+        aside = folder.with_name(f"damaged-{folder.name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        folder.rename(aside)  # a checkpoint of the same step would be written over it
+        faults.append(f"Checkpoint {step} cannot be read ({fault}); it is kept as {aside.name} and not used.")
     return None, faults
+
+
+def checkpoint_step(folder: Path) -> int:
+    """The training step after which a checkpoint was written."""
+    return int(folder.name.removeprefix("checkpoint-"))
 
 
 def find_fault(folder: Path) -> str | None:

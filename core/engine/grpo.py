@@ -80,11 +80,9 @@ class GroupTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
     def __init__(self, *args: Any, progress: Progress, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._progress = progress
-        self._shares_prompts = (
-            not self.use_vllm
-            and not self.is_fsdp_enabled
-            and not self.args.gradient_checkpointing
-            and supports_shared_prompt(self.accelerator.unwrap_model(self.model))
+        # Gradient checkpointing computes activations again and keeps no keys and values to repeat.
+        self._shares_prompts = not self.args.gradient_checkpointing and supports_shared_prompt(
+            self.accelerator.unwrap_model(self.model)
         )
 
     def _generate_single_turn(
@@ -179,11 +177,11 @@ def generate(
     training = model.training
     model.eval()
     try:
-        cache, _ = prompt_cache(model, ids, mask)
+        shared = {"past_key_values": prompt_cache(model, ids, mask)} if supports_shared_prompt(model) else {}
         output = model.generate(
             input_ids=ids,
             attention_mask=mask,
-            past_key_values=cache,
+            **shared,
             generation_config=generation_config,
             stopping_criteria=StoppingCriteriaList(
                 [] if progress is None else [_TokenCounter(progress, ids.size(1), generation_config.max_new_tokens)]

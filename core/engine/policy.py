@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +30,9 @@ def load_policy(name: str, home: Home, compute: Compute) -> Policy:
         ModelError: it cannot be found, read or used for chat; the message says which and what to do.
     """
     place = locate(name, home)
-    try:
+    with explained(name, "causal language model"):
         tokenizer = AutoTokenizer.from_pretrained(place)
         model = AutoModelForCausalLM.from_pretrained(place, dtype=compute.dtype, use_safetensors=True)
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
-        raise ModelError(
-            f"The model {name!r} cannot be loaded ({_first_line(error)}). Check that it is a causal language model in "
-            "safetensors form, that a Hugging Face id is spelled right, and that this machine may download it."
-        ) from error
     if tokenizer.chat_template is None:
         raise ModelError(
             f"The model {name!r} has no chat template, so it cannot be given a system prompt and a question. "
@@ -50,6 +47,18 @@ def prompt_token_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str
     """The token ids a model reads for a conversation, up to where its own turn begins."""
     encoded: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=True, tokenize=True, return_dict=True)
     return list(encoded["input_ids"])
+
+
+@contextmanager
+def explained(name: str, kind: str) -> Iterator[None]:
+    """Turn what a library says of a model that it cannot load into one sentence."""
+    try:
+        yield
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise ModelError(
+            f"The model {name!r} cannot be loaded ({_first_line(error)}). Check that it is a {kind} in safetensors "
+            "form, that a Hugging Face id is spelled right, and that this machine may download it."
+        ) from error
 
 
 def _first_line(error: BaseException) -> str:

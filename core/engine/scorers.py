@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from core.cache import ScoreCache
 from core.config import RewardConfig, Tags
+from core.engine.policy import explained
 from core.models import EMBEDDED, locate
 from core.paths import Home
 from core.scoring import Scorer, SimilarityModel
@@ -37,10 +38,12 @@ def open_scorer(config: RewardConfig, tags: Tags, home: Home, device: torch.devi
 def load_similarity(name: str, home: Home, device: torch.device) -> SimilarityModel:
     """A cross-encoder when the model has a classification head, else a sentence embedding model."""
     place = locate(name, home)
-    architectures = AutoConfig.from_pretrained(place).architectures or [""]
-    if any("SequenceClassification" in architecture for architecture in architectures):
-        return CrossEncoderSimilarity(_identity(name), CrossEncoder(place, device=str(device)))
-    return EmbeddingSimilarity(_identity(name), SentenceTransformer(place, device=str(device)))
+    options = {"device": str(device), "model_kwargs": {"use_safetensors": True, "dtype": torch.float32}}
+    with explained(name, "similarity model"):
+        architectures = AutoConfig.from_pretrained(place).architectures or [""]
+        if any("SequenceClassification" in architecture for architecture in architectures):
+            return CrossEncoderSimilarity(_identity(name), CrossEncoder(place, **options))
+        return EmbeddingSimilarity(_identity(name), SentenceTransformer(place, **options))
 
 
 def _identity(name: str) -> str:
@@ -101,10 +104,10 @@ class CausalLanguageModel:
     @classmethod
     def load(cls, name: str, home: Home, device: torch.device, dtype: torch.dtype) -> CausalLanguageModel:
         place = locate(name, home)
-        model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, use_safetensors=True).to(device)
-        return cls(
-            f"{_identity(name)}:{str(dtype).removeprefix('torch.')}", model, AutoTokenizer.from_pretrained(place)
-        )
+        with explained(name, "causal language model"):
+            model = AutoModelForCausalLM.from_pretrained(place, dtype=dtype, use_safetensors=True).to(device)
+            tokenizer = AutoTokenizer.from_pretrained(place)
+        return cls(f"{_identity(name)}:{str(dtype).removeprefix('torch.')}", model, tokenizer)
 
     def mean_loss(self, texts: Sequence[str]) -> list[float]:
         return in_length_order(texts, self._token_ids(texts), self._batch_loss)

@@ -22,7 +22,7 @@ def supports_shared_prompt(model: PreTrainedModel) -> bool:
     return all(type(layer) is DynamicLayer for layer in cache.layers)
 
 
-def prompt_cache(model: Any, ids: Tensor, mask: Tensor) -> tuple[DynamicCache, Tensor]:
+def prompt_cache(model: Any, ids: Tensor, mask: Tensor) -> DynamicCache:
     """Run each distinct prompt, all but its last token, once.
 
     Args:
@@ -30,7 +30,7 @@ def prompt_cache(model: Any, ids: Tensor, mask: Tensor) -> tuple[DynamicCache, T
         ids, mask: left-padded prompts, shape (B, P); equal rows are run once.
 
     Returns:
-        Keys and values repeated back to B rows, and the distinct prompts' row number for each row, shape (B,).
+        Keys and values of the prompts but for their last token, repeated back to B rows.
     """
     rows = torch.cat([ids, mask], dim=1)
     distinct, index = torch.unique(rows, dim=0, return_inverse=True)
@@ -47,7 +47,7 @@ def prompt_cache(model: Any, ids: Tensor, mask: Tensor) -> tuple[DynamicCache, T
             logits_to_keep=1,
         )
         cache.batch_select_indices(index)
-    return cache, index
+    return cache
 
 
 def completion_logits(model: Any, input_ids: Tensor, attention_mask: Tensor, completion_length: int) -> Tensor:
@@ -61,7 +61,7 @@ def completion_logits(model: Any, input_ids: Tensor, attention_mask: Tensor, com
         Logits, shape (B, C, vocabulary).
     """
     prompt_length = input_ids.size(1) - completion_length
-    cache, _ = prompt_cache(model, input_ids[:, :prompt_length], attention_mask[:, :prompt_length])
+    cache = prompt_cache(model, input_ids[:, :prompt_length], attention_mask[:, :prompt_length])
     start = prompt_length - 1
     logits: Tensor = model(
         input_ids=input_ids[:, start:-1],

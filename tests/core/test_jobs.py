@@ -8,12 +8,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core import jobs
-from core.completions import held_out, read_completions, step_file
+from core.completions import AFTER, held_out, read_completions, step_file
 from core.config import RunConfig, with_changes
 from core.errors import ConfigError, DataError, ModelError, RunError
 from core.events import Event, EventTail, latest_metrics, read_events
@@ -113,7 +114,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_kept(home: Home, tiny_config: R
     assert any(f"Checkpoint {newest} cannot be read" in e.data["message"] for e in events if e.kind == "alert")
     again = [e.step for e in events if e.kind == "metrics" and e.step == older + 1]
     assert len(again) == 2
-    assert damaged.stat().st_size == 100 or newest in run.checkpoint_steps()
+    (aside,) = run.checkpoints.glob(f"damaged-checkpoint-{newest}-*")
+    assert (aside / damaged.name).stat().st_size == 100
 
 
 def test_a_second_run_on_a_small_machine_is_refused_with_the_reason(home: Home, tiny_config: RunConfig) -> None:
@@ -163,3 +165,22 @@ def test_prompts_over_the_limit_are_an_error_that_says_so(home: Home, tiny_confi
     with pytest.raises(ConfigError):
         with_changes(tiny_config, {"train.max_prompt_length": 0})
     assert "max_prompt_length = 16" in run.status().error
+
+
+def test_fewer_rows_than_a_step_needs_are_refused(home: Home, tiny_config: RunConfig, tmp_path: Path) -> None:
+    file = tmp_path / "one.jsonl"
+    file.write_text('{"question": "Why?", "answer": "Because."}')
+    with pytest.raises(DataError, match="has 1 row to train on and a step needs 2"):
+        jobs.start(home, with_changes(tiny_config, {"data.path": str(file)}))
+
+
+def test_a_run_that_only_lacks_its_last_answers_is_not_trained_further(home: Home, tiny_config: RunConfig) -> None:
+    run = jobs.start(home, tiny_config)
+    assert jobs.wait(run, LONG).state == "finished", run.log.read_text()
+    (run.completions / AFTER).unlink()
+    run.write_status(replace(run.written_status(), state="stopped"))
+    jobs.resume(home, run)
+    status = jobs.wait(run, LONG)
+    assert (status.state, status.step) == ("finished", 4), run.log.read_text()
+    assert steps_of(read_events(run.events)) == [1, 2, 3, 4]
+    assert all(answer.after is not None for answer in held_out(run))

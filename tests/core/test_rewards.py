@@ -96,15 +96,24 @@ def test_equal_rewards_and_groups_of_one_have_no_advantage() -> None:
 
 def test_a_component_that_is_constant_in_each_group_carries_nothing() -> None:
     components = np.array([[0.1, 0.9, 1.0], [0.5, 0.9, 0.5], [0.2, 0.1, 1.0], [0.4, 0.1, 1.0]])
-    shares = effective_weights(components, ARTICLE, np.ones(4, dtype=bool), ["a", "a", "b", "b"])
+    rewards = combine(components, ARTICLE, np.ones(4, dtype=bool))
+    shares = effective_weights(components, ARTICLE, rewards, ["a", "a", "b", "b"])
     assert shares is not None
-    assert shares[1] == pytest.approx(0.0)
+    assert shares[[1, 3]] == pytest.approx(0.0)  # nothing is invalid or clipped either
     assert shares.sum() == pytest.approx(1.0)
 
 
+def test_validity_carries_what_the_components_do_not() -> None:
+    same = np.tile([0.5, 0.5, 1.0], (4, 1))
+    rewards = combine(same, ARTICLE, np.array([True, True, False, False]))
+    shares = effective_weights(same, ARTICLE, rewards, ["a"] * 4)
+    assert shares is not None
+    assert shares.tolist() == pytest.approx([0.0, 0.0, 0.0, 1.0])
+
+
 def test_nothing_varies_means_no_effective_weights() -> None:
-    assert effective_weights(np.ones((3, 3)), ARTICLE, np.ones(3, dtype=bool), ["a"] * 3) is None
-    assert effective_weights(np.ones((3, 3)), ARTICLE, np.zeros(3, dtype=bool), ["a"] * 3) is None
+    assert effective_weights(np.ones((3, 3)), ARTICLE, np.ones(3), ["a"] * 3) is None
+    assert effective_weights(np.zeros((2, 3)), ARTICLE, np.array([1.0, -1.0]), ["a", "b"]) is None
 
 
 @given(st.floats(0, 30), st.floats(0, 30))

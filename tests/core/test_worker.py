@@ -6,6 +6,7 @@ import errno
 import re
 
 import pytest
+from filelock import FileLock
 
 from core import worker
 from core.engine import training
@@ -26,8 +27,10 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch) -> Run:
     ("error", "sentence"),
     [
         (DataError("Line 3 is empty."), "Line 3 is empty."),
-        (OSError(errno.ENOSPC, "No space left on device"), "is full. Free some space, then resume"),
+        (OSError(errno.ENOSPC, "No space left on device"), "is full. Free some space and try again"),
         (MemoryError(), "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate"), "not enough memory"),
         (KeyError("surprise"), r"an error it does not know \(KeyError: 'surprise'\). See worker.log."),
     ],
 )
@@ -43,6 +46,12 @@ def test_a_job_that_fails_leaves_a_sentence(
     assert status.state == "failed"
     assert [event.data["message"] for event in read_events(run.events)] == [status.error]
     assert re.search(sentence, status.error)
+
+
+def test_two_processes_never_write_one_run(run: Run, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FileLock(run.folder / "control" / "writer.lock"):
+        assert worker.main(run.folder, home.root) == 2
+    assert run.status().state == "starting"
 
 
 def test_a_full_disk_is_told_whatever_the_libraries_make_of_it(
