@@ -124,9 +124,7 @@ def write_json(path: Path, value: Any) -> None:
 def storage_error(error: OSError, path: Path) -> StorageError | None:
     """The plain sentence for an operating system error that a user can mend, or None for any other."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StorageError(
-            f"The disk that holds {path.parent} is full. Free some space, then resume; nothing is lost."
-        )
+        return disk_full(path.parent)
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
         return StorageError(f"{path} cannot be written ({error.strerror}). Check who owns the folder.")
     return None

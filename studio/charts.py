@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.rewards import COMPONENTS
+from core.config import COMPONENTS
 from studio.settings import CHART_POINTS
 from studio.words import COMPONENT_TITLES
 

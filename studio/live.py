@@ -172,7 +172,7 @@ def weights(run: Run, config: RunConfig) -> None:
         return
     shares, scores = words.recent_shares(metrics), words.recent_scores(metrics)
     total = sum(abs(config.reward.weights.get(name, 0.0)) for name in COMPONENTS)
-    rows = []
+    rows: list[tuple[object, ...]] = []
     for name in COMPONENTS:
         weight, share = config.reward.weights.get(name, 0.0), None if shares is None else shares[name]
         word = words.weight_word(weight, total, share, scores[name])

@@ -13,7 +13,7 @@ def metrics(step: int, **changes: Any) -> Metrics:
         "reward": 0.3,
         "reward_std": 0.2,
         "components": {"semantic": 0.4, "fluency": 0.3, "tags": 0.8},
-        "effective": {"semantic": 0.6, "fluency": 0.1, "tags": 0.3},
+        "effective": {"semantic": 0.5, "fluency": 0.1, "tags": 0.2, "validity": 0.2},
         "valid": 0.9,
         "well_formed": 0.8,
         "zero_variance": 0.0,

@@ -13,13 +13,12 @@ import psutil
 
 from core import rewards
 from core.completions import AFTER, BEFORE
-from core.config import RunConfig, Tags, with_changes
+from core.config import COMPONENTS, RunConfig, Tags, with_changes
 from core.engine.reporting import write_completions
 from core.events import EventWriter, Metrics
 from core.parsing import parse
 from core.paths import Home
 from core.presets import preset_config
-from core.rewards import COMPONENTS
 from core.runs import CHECKPOINT_LAST_FILE, Run, State, create_run
 from core.scoring import Sample, Scores
 

@@ -70,7 +70,6 @@ def test_progress_moves_inside_a_step_and_never_leaves_its_bounds() -> None:
 def test_recent_shares_pass_over_steps_without_variance() -> None:
     from tests.build import metrics
 
-    varied = metrics(1, effective={"semantic": 0.8, "fluency": 0.0, "tags": 0.2})
-    shares = words.recent_shares([varied, metrics(2, effective={})])
-    assert shares == {"semantic": 0.8, "fluency": 0.0, "tags": 0.2}
+    effective = {"semantic": 0.5, "fluency": 0.0, "tags": 0.2, "validity": 0.3}
+    assert words.recent_shares([metrics(1, effective=effective), metrics(2, effective={})]) == effective
     assert words.recent_shares([metrics(1, effective={})]) is None
