@@ -31,7 +31,8 @@ def measure(home: Home) -> dict[str, Any]:
                 run["well_formed"][0] < 0.60 and run["well_formed"][1] > 0.85 for run in runs
             ),
             "within 6 minutes of training": all(run["seconds"] <= SECONDS for run in runs),
-            "control stays flat": abs(control["reward"][1] - control["reward"][0]) < 0.15,
+            "the control does not rise": control["reward"][1] - control["reward"][0] < 0.15,
+            "the control does not become well-formed": control["well_formed"][1] < 0.60,
         },
     }
 
