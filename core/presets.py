@@ -32,7 +32,7 @@ SIZES: Mapping[str, Size] = {
         title="Demo",
         note="About five minutes on two processor cores. Shows the reward rising and the format being learned.",
         train=TrainConfig(
-            steps=20, prompts_per_step=2, max_completion_length=48, learning_rate=1e-3, temperature=0.8, save_every=5
+            steps=16, prompts_per_step=2, max_completion_length=48, learning_rate=1.2e-3, temperature=0.7, save_every=4
         ),
         adapter=AdapterConfig(),
     ),
