@@ -29,7 +29,7 @@ from core.presets import preset_config
 from core.runs import Run, create_run
 from core.scoring import Sample, Scores
 
-STEPS = 6
+STEPS = 4
 WARM_UP = 1
 
 

@@ -131,10 +131,11 @@ class CausalLanguageModel:
             ids[index, : len(row)] = torch.tensor(row)
             mask[index, : len(row)] = 1
         ids, mask = ids.to(device), mask.to(device)
-        logits = self._model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1].float()
-        losses = torch.nn.functional.cross_entropy(logits.transpose(1, 2), ids[:, 1:], reduction="none")  # (B, L-1)
-        counted = mask[:, 1:]
-        return [float(value) for value in (losses * counted).sum(1) / counted.sum(1).clamp(min=1)]
+        logits = self._model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
+        counted = mask[:, 1:].bool()
+        losses = torch.nn.functional.cross_entropy(logits[counted].float(), ids[:, 1:][counted], reduction="none")
+        tokens = counted.sum(1)
+        return [float(part.mean()) if len(part) else 0.0 for part in losses.split(tokens.tolist())]
 
 
 def in_length_order(
