@@ -12,6 +12,8 @@ import statistics
 import subprocess
 import sys
 import time
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +85,9 @@ def _record_seconds(run: Run, home: Home) -> float:
     metrics = latest_metrics(read_events(run.events))[-1]
     samples, scores = _recorded(step_file(run, metrics.step))
     start, rounds = time.perf_counter(), 5
-    for number in range(rounds):
-        _write_step(reporter, metrics, samples, scores, number)
+    with redirect_stdout(StringIO()):  # in a job this goes to its log
+        for number in range(rounds):
+            _write_step(reporter, metrics, samples, scores, number)
     return (time.perf_counter() - start) / rounds
 
 
