@@ -134,8 +134,8 @@ class CausalLanguageModel:
         logits = self._model(input_ids=ids, attention_mask=mask, use_cache=False).logits[:, :-1]
         counted = mask[:, 1:].bool()
         losses = torch.nn.functional.cross_entropy(logits[counted].float(), ids[:, 1:][counted], reduction="none")
-        tokens = counted.sum(1)
-        return [float(part.mean()) if len(part) else 0.0 for part in losses.split(tokens.tolist())]
+        parts: Sequence[torch.Tensor] = losses.split(counted.sum(1).tolist())  # type: ignore[no-untyped-call]
+        return [float(part.mean()) if len(part) else 0.0 for part in parts]
 
 
 def in_length_order(
