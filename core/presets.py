@@ -30,7 +30,7 @@ class Size:
 SIZES: Mapping[str, Size] = {
     "demo": Size(
         title="Demo",
-        note="About five minutes on two processor cores. Shows the reward rising and the format being learned.",
+        note="Five to six minutes on two processor cores. Shows the reward rising and the format being learned.",
         train=TrainConfig(
             steps=16, prompts_per_step=2, max_completion_length=48, learning_rate=1.2e-3, temperature=0.7, save_every=4
         ),
