@@ -2,7 +2,8 @@
 
 One reading, judged in two ways. `lenient` is the published recipe's: the first `<answer>…</answer>` anywhere counts,
 whatever stands around it. `strict` wants the whole completion to be exactly one reasoning pair and then one answer
-pair, neither empty; every fault that is named here then costs (`core.rewards.tag_score`).
+pair, neither empty and not the same words twice; every fault that is named here then costs
+(`core.rewards.tag_score`).
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from functools import cache
 from typing import Literal
 
 from core.config import Tags
+from core.text import words
 
 Parser = Literal["lenient", "strict"]
 
@@ -21,6 +23,7 @@ REPEATED_TAG = "repeated tag"
 EMPTY_REASONING = "empty reasoning"
 EMPTY_ANSWER = "empty answer"
 WRONG_ORDER = "answer before reasoning"
+REPEATED_REASONING = "reasoning repeated as the answer"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Parsed:
 
     @property
     def well_formed(self) -> bool:
-        """Whether the completion is one reasoning pair, one answer pair, nothing else, and neither is empty."""
+        """Whether the completion is one reasoning pair and one answer pair, both filled and different, and no more."""
         return self.pairs == 2 and not self.faults
 
 
@@ -83,6 +86,8 @@ def parse(completion: str, tags: Tags) -> Parsed:
         faults.append(EMPTY_ANSWER)
     if reasoning is not None and answer is not None and answer.start() < reasoning.end():
         faults.append(WRONG_ORDER)
+    if reasoning is not None and answer is not None and _same_words(reasoning[1], answer[1]):
+        faults.append(REPEATED_REASONING)
     return Parsed(
         reasoning=None if reasoning is None else _inner(reasoning[1], any_tag),
         answer=None if answer is None else _inner(answer[1], any_tag),
@@ -93,3 +98,7 @@ def parse(completion: str, tags: Tags) -> Parsed:
 
 def _inner(text: str, any_tag: re.Pattern[str]) -> str:
     return any_tag.sub(" ", text).strip()
+
+
+def _same_words(first: str, second: str) -> bool:
+    return bool(words(first)) and words(first) == words(second)

@@ -32,7 +32,7 @@ SIZES: Mapping[str, Size] = {
         title="Demo",
         note="Five to six minutes on two processor cores. Shows the reward rising and the format being learned.",
         train=TrainConfig(
-            steps=16, prompts_per_step=2, max_completion_length=48, learning_rate=1.2e-3, temperature=0.7, save_every=4
+            steps=18, prompts_per_step=2, max_completion_length=64, learning_rate=1e-3, temperature=1.0, save_every=6
         ),
         adapter=AdapterConfig(),
     ),

@@ -10,7 +10,6 @@ similarity model, the language model) lives behind `core.scoring`.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from core.config import RewardConfig
 from core.parsing import Parsed, Parser
+from core.text import words
 
 Floats = NDArray[np.float64]
 Scale = Literal["group", "batch", "none"]
@@ -171,8 +171,8 @@ def repetition(text: str, size: int = 3) -> float:
     >>> repetition("give oxygen and call for help")
     0.0
     """
-    words = _words(text)
-    grams = [tuple(words[i : i + size]) for i in range(len(words) - size + 1)]
+    said = words(text)
+    grams = [tuple(said[i : i + size]) for i in range(len(said) - size + 1)]
     return 1.0 - len(set(grams)) / len(grams) if grams else 0.0
 
 
@@ -206,16 +206,12 @@ def copies_prompt(answer: str, prompt: str, size: int = 4, share: float = 0.9) -
 
     Answers shorter than 4 words count as copies only when they are the whole prompt.
     """
-    words, source = _words(answer), _words(prompt)
-    if len(words) < size:
-        return bool(words) and words == source
+    said, source = words(answer), words(prompt)
+    if len(said) < size:
+        return bool(said) and said == source
     known = {tuple(source[i : i + size]) for i in range(len(source) - size + 1)}
-    grams = [tuple(words[i : i + size]) for i in range(len(words) - size + 1)]
+    grams = [tuple(said[i : i + size]) for i in range(len(said) - size + 1)]
     return sum(gram in known for gram in grams) >= share * len(grams)
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"\w+", text.lower())
 
 
 def is_valid(parsed: Parsed, prompt: str) -> bool:

@@ -1,7 +1,8 @@
-"""Numbers in the form people read them."""
+"""Text in the form people read it, and the words of a text."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -38,3 +39,12 @@ def sparkline(values: Sequence[float], width: int = 30) -> str:
     low, high = min(means), max(means)
     span = (high - low) or 1.0
     return "".join(_BARS[round((mean - low) / span * (len(_BARS) - 1))] for mean in means)
+
+
+def words(text: str) -> list[str]:
+    """The words of a text in lower case, without punctuation.
+
+    >>> words("Yes: give 5 mg.")
+    ['yes', 'give', '5', 'mg']
+    """
+    return re.findall(r"\w+", text.lower())

@@ -6,28 +6,18 @@ can be asked of a run arrives in a `RunConfig`; everything that happens is told 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import torch
 from peft import LoraConfig
 from torch import Tensor
-from transformers import PreTrainedModel, PreTrainedTokenizerBase, StoppingCriteria, StoppingCriteriaList
 from trl import GRPOConfig, GRPOTrainer
-from trl.trainer.utils import pad, selective_log_softmax, selective_log_softmax_and_entropy
+from trl.trainer.utils import selective_log_softmax, selective_log_softmax_and_entropy
 
 from core.config import RunConfig
 from core.engine.device import Compute
-from core.engine.shared_prompt import completion_logits, prompt_cache, supports_shared_prompt
-
-
-class Progress(Protocol):
-    """Is told what a step is busy with."""
-
-    def phase(self, name: str, done: int = 0, total: int = 0) -> None:
-        """`name` is one of loading, generating, scoring, updating; `done` of `total` counts tokens where it can."""
-        ...
+from core.engine.generation import Progress, Sampling, generate
+from core.engine.shared_prompt import completion_logits, supports_shared_prompt
 
 
 def grpo_config(config: RunConfig, compute: Compute, folder: Path) -> GRPOConfig:
@@ -95,7 +85,8 @@ class GroupTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
             )
             return found
         model = self.accelerator.unwrap_model(self.model_wrapped)
-        return generate(model, self._tokenizer, prompt_ids, self.generation_config, self._progress), None
+        sampling = Sampling(self.max_completion_length, self.temperature, self.top_p)
+        return generate(model, self._tokenizer, prompt_ids, sampling, self._progress), None
 
     def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Any:
         self._progress.phase("scoring")
@@ -142,55 +133,3 @@ class GroupTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
             row_mask=mask,
         )
         return logps, entropies, None
-
-
-class _TokenCounter(StoppingCriteria):  # type: ignore[misc]
-    """Stops nothing; tells the progress how many tokens have been generated."""
-
-    def __init__(self, progress: Progress, prompt_length: int, total: int) -> None:
-        self._progress = progress
-        self._prompt_length = prompt_length
-        self._total = total
-
-    def __call__(self, input_ids: Tensor, scores: Tensor, **kwargs: Any) -> Tensor:
-        self._progress.phase("generating", input_ids.size(1) - self._prompt_length, self._total)
-        return torch.zeros(input_ids.size(0), dtype=torch.bool, device=input_ids.device)
-
-
-@torch.no_grad()
-def generate(
-    model: PreTrainedModel,
-    tokenizer: PreTrainedTokenizerBase,
-    prompt_ids: Sequence[Sequence[int]],
-    generation_config: Any,
-    progress: Progress | None = None,
-) -> list[list[int]]:
-    """Write one completion for each prompt; equal prompts are read once.
-
-    Returns:
-        Token ids of each completion, up to and including the first end token.
-    """
-    device = model.device
-    rows = [torch.tensor(ids) for ids in prompt_ids]
-    ids = pad(rows, padding_value=tokenizer.pad_token_id, padding_side="left").to(device)  # (B, P)
-    mask = pad([torch.ones_like(row) for row in rows], padding_value=0, padding_side="left").to(device)
-    training = model.training
-    model.eval()
-    try:
-        shared = {"past_key_values": prompt_cache(model, ids, mask)} if supports_shared_prompt(model) else {}
-        output = model.generate(
-            input_ids=ids,
-            attention_mask=mask,
-            **shared,
-            generation_config=generation_config,
-            stopping_criteria=StoppingCriteriaList(
-                [] if progress is None else [_TokenCounter(progress, ids.size(1), generation_config.max_new_tokens)]
-            ),
-        )
-    finally:
-        model.train(training)
-    return [_until_end(row, tokenizer.eos_token_id) for row in output[:, ids.size(1) :].tolist()]
-
-
-def _until_end(ids: list[int], end: int) -> list[int]:
-    return ids[: ids.index(end) + 1] if end in ids else ids

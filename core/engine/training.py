@@ -10,7 +10,6 @@ from typing import Any
 import torch
 from datasets import Dataset
 from transformers import (
-    GenerationConfig,
     PreTrainedModel,
     PrinterCallback,
     TrainerCallback,
@@ -26,7 +25,8 @@ from core.config import COMPONENTS, RunConfig
 from core.datasets import Row
 from core.engine.checkpoints import checkpoint_step, last_whole_checkpoint
 from core.engine.device import choose_compute
-from core.engine.grpo import GroupTrainer, generate, grpo_config, lora_config
+from core.engine.generation import Sampling, generate
+from core.engine.grpo import GroupTrainer, grpo_config, lora_config
 from core.engine.policy import Policy, load_policy, prompt_token_ids
 from core.engine.reporting import Reporter, write_completions
 from core.engine.scorers import open_scorer
@@ -171,12 +171,7 @@ def _answer_held_out(
     """Answer test questions greedily and keep the answers with their scores."""
     if not rows:
         return
-    greedy = GenerationConfig(
-        max_new_tokens=config.train.max_completion_length,
-        do_sample=False,
-        pad_token_id=policy.tokenizer.pad_token_id,
-        eos_token_id=policy.tokenizer.eos_token_id,
-    )
+    greedy = Sampling(config.train.max_completion_length)
     samples: list[Sample] = []
     for start in range(0, len(rows), HELD_OUT_BATCH):
         _stop_if_asked(reporter)

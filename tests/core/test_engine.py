@@ -14,7 +14,7 @@ from core.cache import ScoreCache
 from core.config import Tags
 from core.engine.checkpoints import find_fault
 from core.engine.device import choose_compute
-from core.engine.grpo import generate
+from core.engine.generation import Sampling, generate
 from core.engine.policy import load_policy
 from core.engine.prepare import check_digest
 from core.engine.scorers import CausalLanguageModel, load_similarity
@@ -59,8 +59,14 @@ def log_probabilities(logits: torch.Tensor, ids: torch.Tensor, mask: torch.Tenso
     return chosen * mask[:, -length:]
 
 
-def test_running_a_prompt_once_gives_the_same_probabilities_and_gradients() -> None:
+@pytest.mark.parametrize(
+    "rows",
+    [[0, 1, 2, 3, 4, 5], [3, 0, 5, 1, 4, 2], [0, 1, 2, 3], [4]],
+    ids=["groups side by side", "groups mixed", "groups of different sizes", "one row"],
+)
+def test_running_a_prompt_once_gives_the_same_probabilities_and_gradients(rows: list[int]) -> None:
     ids, mask, length = padded_batch()
+    ids, mask = ids[rows], mask[rows]
     found = []
     for shared in (True, False):
         model = adapted_policy()
@@ -83,10 +89,27 @@ def test_greedy_generation_is_the_same_with_prompts_run_once() -> None:
     model, tokenizer = adapted_policy(), tiny.policy_parts()[1]
     prompts = [[5, 6, 7, 8, 9]] * 2 + [[10, 11]] * 2
     config = GenerationConfig(max_new_tokens=12, do_sample=False, pad_token_id=1, eos_token_id=1)
-    together = generate(model, tokenizer, prompts, config)
+    together = generate(model, tokenizer, prompts, Sampling(max_new_tokens=12))
     for prompt, completion in zip(prompts, together, strict=True):
         alone = model.generate(input_ids=torch.tensor([prompt]), generation_config=config)[0, len(prompt) :].tolist()
         assert completion == alone[: len(completion)]
+
+
+def test_a_sampled_token_comes_as_often_as_its_probability_says() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([0.0, -1e9, 1.0, 2.0, -3.0])
+    for temperature in (1.0, 0.5):
+        drawn = Sampling(1, temperature).choose(logits.expand(200_000, -1))
+        shares = drawn.bincount(minlength=5) / len(drawn)
+        torch.testing.assert_close(shares, (logits / temperature).softmax(-1), atol=0.005, rtol=0)
+        assert shares[1] == 0
+
+
+def test_top_p_leaves_out_the_unlikely_tail() -> None:
+    torch.manual_seed(0)
+    logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
+    drawn = Sampling(1, temperature=1.0, top_p=0.7).choose(logits.expand(1000, -1))
+    assert set(drawn.tolist()) == {0, 1}
 
 
 def test_the_tiny_and_the_embedded_architectures_can_share_prompts() -> None:

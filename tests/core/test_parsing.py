@@ -1,7 +1,15 @@
 import pytest
 
 from core.config import Tags
-from core.parsing import EMPTY_ANSWER, EMPTY_REASONING, REPEATED_TAG, TEXT_OUTSIDE, WRONG_ORDER, parse
+from core.parsing import (
+    EMPTY_ANSWER,
+    EMPTY_REASONING,
+    REPEATED_REASONING,
+    REPEATED_TAG,
+    TEXT_OUTSIDE,
+    WRONG_ORDER,
+    parse,
+)
 
 TAGS = Tags()
 GOOD = "<reasoning>Fever and neck stiffness.</reasoning>\n<answer>Meningitis is likely.</answer>"
@@ -30,6 +38,7 @@ def test_a_well_formed_completion_has_both_parts_and_no_fault() -> None:
         ("<REASONING>So.</REASONING><ANSWER>Yes.</ANSWER>", 0, (TEXT_OUTSIDE,)),
         ("<reasoning><answer>Yes.</answer></reasoning>", 2, (WRONG_ORDER,)),
         ("<answer>Yes.", 0, (TEXT_OUTSIDE,)),
+        ("<reasoning>It is flu.</reasoning><answer>It is FLU!</answer>", 2, (REPEATED_REASONING,)),
     ],
 )
 def test_what_is_wrong_is_named(completion: str, pairs: int, faults: tuple[str, ...]) -> None:
