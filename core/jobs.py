@@ -1,8 +1,8 @@
 """Starts, stops and resumes jobs: detached processes that outlive the studio.
 
-A job is `python -m core.worker RUN_DIRECTORY` in a session of its own. It writes its own status, beginning with its
-process id and creation time, so there is one writer only and the job is found again after the studio, or the browser,
-has been closed.
+A job, be it a training run or a task, is `python -m core.worker FOLDER HOME` in a session of its own. It writes its own
+status, beginning with its process id and creation time, so there is one writer only and the job is found again after
+the studio, or the browser, has been closed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
@@ -21,10 +22,12 @@ from filelock import FileLock, Timeout
 from core.config import RunConfig
 from core.datasets import TEST, read_rows
 from core.errors import DataError, RunError, StorageError
+from core.job_folder import JobFolder, Status, process
 from core.machine import cpu_cores, nvidia_gpus
 from core.models import locate
 from core.paths import PROJECT, Home
-from core.runs import Run, Status, create_run, list_runs, process
+from core.runs import Run, create_run, list_runs
+from core.tasks import Task, create_task
 
 CORES_FOR_A_RUN = 8
 """Processor cores that one run keeps busy; fewer than twice as many take one run at a time."""
@@ -64,6 +67,13 @@ def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
     return run
 
 
+def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
+    """Start a task: work that a page cannot wait for; see `core.tasks`."""
+    task = create_task(home, kind, arguments)
+    _spawn(task, home)
+    return task
+
+
 def resume(home: Home, run: Run) -> None:
     """Start the job of a stopped, failed or interrupted run again; it goes on from its last whole checkpoint.
 
@@ -83,23 +93,23 @@ def resume(home: Home, run: Run) -> None:
         _spawn(run, home)
 
 
-def stop(run: Run) -> None:
-    """Ask a live run to stop after the step it is in; it then saves a checkpoint and its adapter.
+def stop(job: JobFolder) -> None:
+    """Ask a live job to stop; a training run does so after the step it is in, and saves a checkpoint and its adapter.
 
     Raises:
-        RunError: the run is not live.
+        RunError: the job is not live.
     """
-    status = run.status()
+    status = job.status()
     if not status.live:
-        raise RunError(f"{run.id} is not running: it is {status.state}.")
-    run.stop_request.parent.mkdir(exist_ok=True)
-    run.stop_request.touch()
+        raise RunError(f"{job.id} is not running: it is {status.state}.")
+    job.stop_request.parent.mkdir(exist_ok=True)
+    job.stop_request.touch()
 
 
-def wait(run: Run, seconds: float) -> Status:
-    """Wait until the run is no longer live, at most `seconds`; returns its status then."""
+def wait(job: JobFolder, seconds: float) -> Status:
+    """Wait until the job is no longer live, at most `seconds`; returns its status then."""
     deadline = time.monotonic() + seconds
-    while (status := run.status()).live and time.monotonic() < deadline:
+    while (status := job.status()).live and time.monotonic() < deadline:
         found = process(status)
         remaining = max(deadline - time.monotonic(), 0.0)
         if found is None:
@@ -158,12 +168,12 @@ def _one_starter(home: Home) -> Iterator[None]:
         raise RunError("Another run is just being started. Try again in a moment.") from error
 
 
-def _spawn(run: Run, home: Home) -> None:
+def _spawn(job: JobFolder, home: Home) -> None:
     _children[:] = [child for child in _children if child.poll() is None]
     environment = {**JOB_ENVIRONMENT, **os.environ, "CUDA_VISIBLE_DEVICES": _one_gpu()}
-    with run.log.open("ab") as log:
+    with job.log.open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", "core.worker", str(run.folder), str(home.root)],
+            [sys.executable, "-m", "core.worker", str(job.folder), str(home.root)],
             cwd=PROJECT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -174,12 +184,12 @@ def _spawn(run: Run, home: Home) -> None:
         )
     _children.append(child)
     deadline = time.monotonic() + _START_SECONDS
-    while run.written_status().pid == 0 and child.poll() is None and time.monotonic() < deadline:
+    while job.written_status().pid == 0 and child.poll() is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
-    if run.written_status().pid == 0:
+    if job.written_status().pid == 0:
         child.kill()
-        message = f"The job did not start. Its log is {run.log}."
-        run.write_status(replace(run.written_status(), state="failed", error=message))
+        message = f"The job did not start. Its log is {job.log}."
+        job.write_status(replace(job.written_status(), state="failed", error=message))
         raise RunError(message)
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import tempfile
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ class Home:
         home = cls(Path(chosen).expanduser().resolve())
         try:
             home.root.mkdir(parents=True, exist_ok=True)
-            for folder in (home.runs, home.models, home.data, home.cache):
+            for folder in (home.runs, home.tasks, home.models, home.data, home.cache):
                 folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=home.root):
                 pass
@@ -55,6 +56,10 @@ class Home:
     @property
     def runs(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def tasks(self) -> Path:
+        return self.root / "tasks"
 
     @property
     def models(self) -> Path:
@@ -94,6 +99,24 @@ def inside(root: Path, path: Path) -> Path:
     if not resolved.is_relative_to(root.resolve()):
         raise ConfigError(f"{path} lies outside {root}. Choose a place inside it.")
     return resolved
+
+
+def new_folder(parent: Path, name: str) -> Path:
+    """Make and return a folder `name`, or `name-2` and so on when it is there; nothing is ever overwritten.
+
+    Raises:
+        StorageError: the disk is full or the parent cannot be written.
+    """
+    for attempt in count(1):
+        folder = parent / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise storage_error(error, folder) or error from error
+        break
+    return folder
 
 
 def write_bytes(path: Path, content: bytes) -> None:

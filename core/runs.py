@@ -12,74 +12,24 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-
-import psutil
 
 from core.config import RunConfig, read_config
 from core.errors import ConfigError, RunError
-from core.paths import Home, is_name, storage_error, valid_name, write_json
-
-State = Literal["starting", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
-LIVE: frozenset[State] = frozenset({"starting", "running", "stopping"})
-"""States in which a process works on the run."""
+from core.job_folder import JobFolder, Status
+from core.paths import Home, is_name, new_folder, valid_name, write_json
 
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 CHECKPOINT_LAST_FILE = "trainer_state.json"
 """What the trainer writes into a checkpoint last."""
 
-_START_GRACE = 60.0
-"""Seconds a job may take to say which process it is."""
-
 
 @dataclass(frozen=True)
-class Status:
-    """Where a run stands.
-
-    Attributes:
-        pid, created: the job's process id and creation time in seconds since 1970; together they name it for good.
-        step, steps: training steps done and asked for.
-        phase, done, total: what the job is busy with and how far it is, in tokens or questions where it can be counted.
-        eta_seconds: expected time to the end; None while it cannot be told.
-        started: when the run was first started, in seconds since 1970.
-        updated: when this was written.
-        trained_seconds: time spent in training steps, over all resumes.
-        error: one plain sentence when the run failed.
-    """
-
-    state: State
-    pid: int = 0
-    created: float = 0.0
-    step: int = 0
-    steps: int = 0
-    phase: str = ""
-    done: int = 0
-    total: int = 0
-    eta_seconds: float | None = None
-    started: float = 0.0
-    updated: float = 0.0
-    trained_seconds: float = 0.0
-    error: str = ""
-
-    @property
-    def live(self) -> bool:
-        return self.state in LIVE
-
-
-@dataclass(frozen=True)
-class Run:
+class Run(JobFolder):
     """One run directory."""
-
-    folder: Path
-
-    @property
-    def id(self) -> str:
-        return self.folder.name
 
     @property
     def events(self) -> Path:
@@ -97,40 +47,8 @@ class Run:
     def adapter(self) -> Path:
         return self.folder / "adapter"
 
-    @property
-    def log(self) -> Path:
-        return self.folder / "worker.log"
-
-    @property
-    def stop_request(self) -> Path:
-        return self.folder / "control" / "stop"
-
     def config(self) -> RunConfig:
         return read_config(self.folder / "config.json")
-
-    def status(self) -> Status:
-        """Where the run stands now; a job that is gone without a word is `interrupted`."""
-        written = self.written_status()
-        if not written.live:
-            return written
-        if written.pid == 0 and time.time() - written.updated < _START_GRACE:
-            return written
-        if process(written) is None:
-            written = self.written_status()  # it may have ended properly since the first look
-            return replace(written, state="interrupted", eta_seconds=None) if written.live else written
-        return replace(written, state="stopping") if self.stop_request.exists() else written
-
-    def written_status(self) -> Status:
-        """The status as the job last wrote it."""
-        try:
-            return Status(**json.loads((self.folder / "status.json").read_text(encoding="utf-8")))
-        except FileNotFoundError:
-            return Status(state="failed", error="The run was never started.")
-        except (ValueError, TypeError) as error:
-            return Status(state="failed", error=f"status.json cannot be read ({error}).")
-
-    def write_status(self, status: Status) -> None:
-        write_json(self.folder / "status.json", asdict(status))
 
     def checkpoint_steps(self) -> list[int]:
         """The steps of the checkpoints on disk, in order, without those that were only half written."""
@@ -166,18 +84,6 @@ class Run:
         }[status.state]
 
 
-def process(status: Status) -> psutil.Process | None:
-    """The job's living process, or None when it has ended or its id now belongs to another program."""
-    if status.pid == 0:
-        return None
-    try:
-        found = psutil.Process(status.pid)
-        same = abs(found.create_time() - status.created) < 0.01
-        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
-    except psutil.NoSuchProcess:
-        return None
-
-
 def create_run(home: Home, config: RunConfig, prefix: str = "run") -> Run:
     """Make the directory of a new run; nothing that is there is ever overwritten.
 
@@ -185,16 +91,7 @@ def create_run(home: Home, config: RunConfig, prefix: str = "run") -> Run:
         StorageError: the disk is full or the home cannot be written.
     """
     valid_name(prefix, "the run's prefix")
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    for attempt in range(1, 1000):
-        folder = home.runs / (f"{prefix}-{stamp}" if attempt == 1 else f"{prefix}-{stamp}-{attempt}")
-        try:
-            folder.mkdir()
-        except FileExistsError:
-            continue
-        except OSError as error:
-            raise storage_error(error, folder) or error from error
-        break
+    folder = new_folder(home.runs, f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}")
     run = Run(folder)
     for name in ("completions", "control", "checkpoints"):
         (folder / name).mkdir()

@@ -16,10 +16,11 @@ from core.completions import AFTER, BEFORE
 from core.config import COMPONENTS, RunConfig, Tags, with_changes
 from core.engine.reporting import write_completions
 from core.events import EventWriter, Metrics
+from core.job_folder import State
 from core.parsing import parse
 from core.paths import Home
 from core.presets import preset_config
-from core.runs import CHECKPOINT_LAST_FILE, Run, State, create_run
+from core.runs import CHECKPOINT_LAST_FILE, Run, create_run
 from core.scoring import Sample, Scores
 
 HOSTILE = (

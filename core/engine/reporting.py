@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from core.completions import step_file
 from core.config import COMPONENTS
 from core.events import EventWriter, Kind, Metrics
-from core.runs import Run, State
+from core.job_folder import State
+from core.runs import Run
 from core.scoring import Sample, Scores
 from core.text import duration
 

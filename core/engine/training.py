@@ -168,10 +168,13 @@ def _answer_held_out(
     rows: Sequence[Row],
     reporter: Reporter,
 ) -> None:
-    """Answer test questions greedily and keep the answers with their scores."""
+    """Answer test questions the way completions are sampled in training, and keep the answers with their scores.
+
+    The same random numbers are used before and after training, and training's own are left as they were.
+    """
     if not rows:
         return
-    greedy = Sampling(config.train.max_completion_length)
+    sampling = Sampling(config.train.max_completion_length, config.train.temperature, config.train.top_p)
     samples: list[Sample] = []
     for start in range(0, len(rows), HELD_OUT_BATCH):
         _stop_if_asked(reporter)
@@ -179,7 +182,10 @@ def _answer_held_out(
         reporter.phase("answering held-out questions", start, len(rows))
         prompts = [messages(config.prompt, row.question) for row in part]
         ids = [prompt_token_ids(policy.tokenizer, prompt) for prompt in prompts]
-        texts = policy.tokenizer.batch_decode(generate(model, policy.tokenizer, ids, greedy), skip_special_tokens=True)
+        with torch.random.fork_rng():
+            torch.manual_seed(config.train.seed + start)
+            written = generate(model, policy.tokenizer, ids, sampling)
+        texts = policy.tokenizer.batch_decode(written, skip_special_tokens=True)
         samples += [
             Sample(row.question, row.answer, text, str(row.number), _text(prompt))
             for row, text, prompt in zip(part, texts, prompts, strict=True)

@@ -6,9 +6,10 @@ import pytest
 from core.cli import main
 from core.config import RunConfig, with_changes
 from core.events import EventWriter
+from core.job_folder import Status
 from core.paths import Home
 from core.presets import preset_config
-from core.runs import Status, create_run, list_runs
+from core.runs import create_run, list_runs
 from tests.build import metrics
 
 VERBS = ("doctor", "prepare", "train", "runs", "show", "stop", "resume", "score")

@@ -18,8 +18,9 @@ from core.completions import AFTER, held_out, read_completions, step_file
 from core.config import RunConfig, with_changes
 from core.errors import ConfigError, DataError, ModelError, RunError
 from core.events import Event, EventTail, latest_metrics, read_events
+from core.job_folder import process
 from core.paths import PROJECT, Home
-from core.runs import Run, process
+from core.runs import Run
 
 LONG = 120.0
 

@@ -7,9 +7,10 @@ import psutil
 import pytest
 
 from core.errors import ConfigError, RunError, StorageError
+from core.job_folder import Status
 from core.paths import Home, inside, valid_name, write_bytes
 from core.presets import preset_config
-from core.runs import Status, create_run, find_run, list_runs
+from core.runs import create_run, find_run, list_runs
 
 
 def test_runs_never_share_a_directory(home: Home) -> None:

@@ -1,4 +1,4 @@
-"""A newcomer starts the demo from the page, watches it, loses the page and the server, and stops it."""
+"""A newcomer starts the demo from the page, watches it, loses the page and the server, stops it and resumes it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core import jobs
+from core.job_folder import process
 from core.paths import Home
-from core.runs import Run, find_run, list_runs, process
+from core.runs import Run, find_run, list_runs
 from tests.e2e.conftest import Server, Watch
 from tests.embedded import link_models
 
@@ -31,7 +32,9 @@ def real_server(server: Server) -> Iterator[Server]:
 
 
 @pytest.mark.real
-def test_a_demo_is_started_watched_found_again_and_stopped(page: Page, real_server: Server, watch: Watch) -> None:
+def test_a_demo_is_started_watched_found_again_stopped_and_resumed(
+    page: Page, real_server: Server, watch: Watch
+) -> None:
     page.goto(real_server.url)
     page.get_by_role("button", name="Start a training run").click()
     page.get_by_role("button", name="Start training").click()
@@ -54,7 +57,10 @@ def test_a_demo_is_started_watched_found_again_and_stopped(page: Page, real_serv
     page.get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Stop the run").click()
     assert jobs.wait(run, STOPPING_SECONDS).state == "stopped"
-    expect(page.get_by_role("button", name="Resume")).to_be_visible(timeout=LOADING_MS)
+    stopped_at = run.status().step
+    page.get_by_role("button", name="Resume").click(timeout=LOADING_MS)
+    expect(page.get_by_text("Running").first).to_be_visible(timeout=LOADING_MS)
+    expect(page.get_by_text(re.compile(rf"Step {stopped_at + 1} of")).first).to_be_visible(timeout=LOADING_MS)
     expect(page.get_by_test_id("stException")).to_have_count(0)
 
 

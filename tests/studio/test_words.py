@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.runs import Status
+from core.job_folder import Status
 from studio import words
 
 

@@ -1,0 +1,138 @@
+"""Tables: what was read from a source, kept as Parquet so that any page of it is there at once.
+
+<home>/data/tables/<table id>/
+  rows.parquet     column `row` (int64: the number the row has in its source, counted from 1), all others text or null
+  about.json       About: where it came from, what was found on the way
+  draft.json       what has been decided about it so far, see `core.data.draft`
+
+A table is made once and never changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from pydantic import BaseModel, ConfigDict
+
+from core.data.draft import Draft
+from core.errors import DataError
+from core.paths import Home, is_name, write_json
+
+ROW = "row"
+
+
+class LeftOut(BaseModel):
+    """A part of the source that could not be read as a row."""
+
+    model_config = ConfigDict(frozen=True)
+    line: int
+    reason: str
+
+
+class About(BaseModel):
+    """Where a table came from.
+
+    Attributes:
+        title: shown to the user: a file name, a data set id.
+        origin: what kind of source it was: sample, file or hub.
+        sha256: of the source file; for a hub data set, of its Parquet.
+        rows: how many rows there are.
+        columns: their names, without `row`.
+        notes: what a reader should know, such as "read as windows-1252".
+        left_out: what could not be read; never silently.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    title: str
+    origin: str
+    sha256: str
+    rows: int
+    columns: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table in the home."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.name
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "rows.parquet"
+
+    def about(self) -> About:
+        return About.model_validate_json((self.folder / "about.json").read_text(encoding="utf-8"))
+
+    def page(self, offset: int, limit: int, search: str = "") -> list[dict[str, Any]]:
+        """Rows `offset` to `offset + limit` of those in which some column holds `search`, in any case."""
+        where, values = self._where(search)
+        query = f"SELECT * FROM read_parquet(?) {where} ORDER BY {ROW} LIMIT ? OFFSET ?"
+        with duckdb.connect() as database:
+            found = database.execute(query, [str(self.file), *values, limit, offset])
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, record, strict=True)) for record in found.fetchall()]
+
+    def count(self, search: str = "") -> int:
+        """How many rows hold `search`; all of them when it is empty."""
+        where, values = self._where(search)
+        with duckdb.connect() as database:
+            row = database.execute(
+                f"SELECT count(*) FROM read_parquet(?) {where}", [str(self.file), *values]
+            ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _where(self, search: str) -> tuple[str, list[str]]:
+        if not search:
+            return "", []
+        columns = self.about().columns
+        quoted = (f'"{name.replace(chr(34), chr(34) * 2)}"' for name in columns)
+        return "WHERE " + " OR ".join(f"contains(lower({name}), lower(?))" for name in quoted), [search] * len(columns)
+
+    def draft(self) -> Draft | None:
+        """What has been decided about the table so far; None when nothing has."""
+        file = self.folder / "draft.json"
+        return Draft.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None
+
+    def keep(self, draft: Draft) -> None:
+        """Remember what has been decided."""
+        write_json(self.folder / "draft.json", json.loads(draft.model_dump_json()))
+
+
+def tables_folder(home: Home) -> Path:
+    folder = home.data / "tables"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def list_tables(home: Home) -> list[Table]:
+    """All tables, the newest first."""
+    found = [folder for folder in tables_folder(home).iterdir() if (folder / "about.json").is_file()]
+    return [Table(folder) for folder in sorted(found, key=lambda f: f.stat().st_mtime_ns, reverse=True)]
+
+
+def find_table(home: Home, table_id: str) -> Table:
+    """The table with this id.
+
+    Raises:
+        DataError: there is none.
+    """
+    folder = tables_folder(home) / table_id
+    if not is_name(table_id) or not (folder / "about.json").is_file():
+        raise DataError(f"There is no table {table_id!r}. Open its source again on the Data page.")
+    return Table(folder)
+
+
+def text_columns(names: Sequence[str]) -> str:
+    """`names` for a message."""
+    return ", ".join(repr(name) for name in names)
