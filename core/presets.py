@@ -30,7 +30,7 @@ class Size:
 SIZES: Mapping[str, Size] = {
     "demo": Size(
         title="Demo",
-        note="Five to six minutes on two processor cores. Shows the reward rising and the format being learned.",
+        note="About five minutes on two processor cores. Shows the reward rising and the format being learned.",
         train=TrainConfig(
             steps=18, prompts_per_step=2, max_completion_length=64, learning_rate=1e-3, temperature=1.0, save_every=6
         ),

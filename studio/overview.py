@@ -11,9 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import StudioError
+from core.job_folder import Status
 from core.machine import Machine
 from core.paths import Home
-from core.runs import Run, Status, list_runs
+from core.runs import Run, list_runs
 from core.text import duration
 from studio import navigation, output, state, words
 from studio.charts import thin

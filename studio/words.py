@@ -8,8 +8,8 @@ from typing import Literal
 
 from core.config import COMPONENTS, RunConfig
 from core.events import Metrics
+from core.job_folder import State, Status
 from core.rewards import VALIDITY
-from core.runs import State, Status
 from core.text import duration
 
 Word = Literal["off", "dead", "saturated", "opposing", "weak", "balanced", "dominant"]
