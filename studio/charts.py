@@ -93,6 +93,7 @@ def shares_option(frame: pd.DataFrame, window: int | None = None) -> Option:
 
 
 def _option(table: pd.DataFrame, curves: Sequence[Curve]) -> Option:
+    alone = len(table) == 1  # a single step needs an axis that does not end where it begins, and a mark to be seen
     return {
         "animation": False,
         "dataset": {"source": table.round(4)},
@@ -102,17 +103,17 @@ def _option(table: pd.DataFrame, curves: Sequence[Curve]) -> Option:
         "xAxis": {
             "type": "value",
             "min": "dataMin",
-            "max": "dataMax",
+            "max": int(table["step"].iloc[0]) + 1 if alone else "dataMax",
             "minInterval": 1,
             "splitLine": {"show": False},
             "axisLabel": {"showMinLabel": True, "hideOverlap": True},
         },
         "yAxis": {"type": "value", "scale": True},
-        "series": [_series(curve) for curve in curves],
+        "series": [_series(curve, alone) for curve in curves],
     }
 
 
-def _series(curve: Curve) -> Option:
+def _series(curve: Curve, alone: bool) -> Option:
     common: Option = {
         "name": curve.name,
         "encode": {"x": "step", "y": curve.column, "tooltip": [curve.column]},
@@ -120,4 +121,4 @@ def _series(curve: Curve) -> Option:
     }
     if curve.faint:
         return {**common, "type": "scatter", "symbolSize": 5}
-    return {**common, "type": "line", "showSymbol": False, "lineStyle": {"color": curve.colour, "width": 2.5}}
+    return {**common, "type": "line", "showSymbol": alone, "lineStyle": {"color": curve.colour, "width": 2.5}}

@@ -82,3 +82,9 @@ def test_a_step_done_again_after_a_resume_replaces_the_first(home: Home) -> None
     events.close()
     assert feed.update().frame()["reward"].tolist()[1] == -0.5
     assert len(feed.frame()) == 3
+
+
+def test_a_single_step_is_seen() -> None:
+    option = charts.components_option(frame_of(1))
+    assert option["xAxis"]["max"] == 2
+    assert all(series["showSymbol"] for series in option["series"])
