@@ -106,14 +106,11 @@ def tiles(run: Run) -> None:
     reward, well_formed = _mean(last, "reward"), _mean(last, "well_formed")
     gained, points = reward - _mean(first, "reward"), 100 * (well_formed - _mean(first, "well_formed"))
     alone = len(metrics) == 1
+    rise = "the first step" if alone else f"{gained:+.2f} from start"
+    formed = "the first step" if alone else f"{points:+.0f} points from start"
     with st.grid(4, min_column_width=160):
-        _tile("Mean reward", f"{reward:.2f}", "the first step" if alone else f"{gained:+.2f} from start", alone)
-        _tile(
-            "Well-formed",
-            f"{well_formed:.0%}",
-            "the first step" if alone else f"{points:+.0f} points from start",
-            alone,
-        )
+        _tile("Mean reward", f"{reward:.2f}", rise, plain=alone)
+        _tile("Well-formed", f"{well_formed:.0%}", formed, plain=alone)
         _tile("Seconds per step", f"{_mean(last, 'step_seconds'):.1f}", _seconds(last), plain=True)
         cut = f"{_mean(last, 'truncated'):.0%} cut at the limit"
         _tile("Completion tokens", f"{_mean(last, 'completion_tokens'):.0f}", cut, plain=True)
