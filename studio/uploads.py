@@ -6,9 +6,9 @@ import hashlib
 import re
 from pathlib import Path
 
+from core.datasets import FORMATS
 from core.errors import DataError
 from core.paths import Home, inside, valid_name, write_bytes
-from core.record_files import FORMATS
 
 _STEM = 40
 
