@@ -9,11 +9,10 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from core.config import COMPONENTS, EMBEDDED_POLICY, SAMPLE, DataConfig, RunConfig, with_changes
-from core.datasets import TRAIN, read_rows
+from core.datasets import FORMATS, TEST, read_rows
 from core.models import EMBEDDED
 from core.paths import Home
 from core.presets import SIZES
-from core.record_files import FORMATS
 from core.rewards import PRESET_NOTES
 from studio import output
 from studio.uploads import store_upload
@@ -116,16 +115,16 @@ def _text(label: str, key: str, placeholder: str, note: str, value: str = "") ->
     return (st.text_input(label, value=value, key=key, placeholder=placeholder, help=note or None) or "").strip()
 
 
-def data_preview(data: DataConfig, home: Home) -> None:
+def data_preview(data: DataConfig) -> None:
     """Reads the rows and shows how many there are, and the first of them.
 
     Raises:
         DataError: the file cannot be used.
     """
-    rows = read_rows(data, home)
-    training = sum(row.split == TRAIN for row in rows)
+    rows = read_rows(data)
+    test = sum(row.split == TEST for row in rows)
     kind = "Medical questions with short reference answers. " if data.path == SAMPLE else ""
-    st.caption(f"{kind}{training} rows to train on, {len(rows) - training} held out.")
+    st.caption(f"{kind}{len(rows) - test} rows to train on, {test} held out.")
     with st.expander("First rows"):
         output.texts([{"Question": row.question, "Reference answer": row.answer} for row in rows[:5]], key="first_rows")
 
