@@ -28,7 +28,7 @@ def real_server(server: Server) -> Iterator[Server]:
         left = process(run.written_status())
         if left is not None:
             left.kill()
-            left.wait(10)
+            assert not jobs.wait(run, 10).live
 
 
 @pytest.mark.real
