@@ -45,7 +45,7 @@ def main(run: Run, home: Home) -> None:
     compute = choose_compute()
     policy = load_policy(config.model, home, compute)
     scorer = open_scorer(config.reward, config.prompt.tags, home, compute.device, torch.float32)
-    rows = [row for row in datasets.read_rows(config.data) if row.split != datasets.TEST]
+    rows = datasets.training_rows(datasets.read_rows(config.data, home))
     rows = datasets.choose(rows, config.train.train_rows, config.train.seed)
     clock = Clock()
     with tempfile.TemporaryDirectory() as scratch:
@@ -53,7 +53,7 @@ def main(run: Run, home: Home) -> None:
             model=policy.model,
             reward_funcs=GroupReward(scorer, config),
             args=grpo_config(config, compute, Path(scratch)),
-            train_dataset=prompt_dataset(config, rows),
+            train_dataset=prompt_dataset(config, policy, rows),
             processing_class=policy.tokenizer,
             peft_config=lora_config(config),
             callbacks=[clock],

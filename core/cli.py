@@ -10,14 +10,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from core import jobs
 from core.completions import held_out, summarise
-from core.config import SAMPLE, Tags, read_config, with_changes
+from core.config import PREPARED, SAMPLE, DataConfig, RunConfig, Tags, read_config, with_changes
+from core.data.prepared import find, list_prepared, run_config
+from core.data_cli import add_data_verbs
+from core.datasets import refuse_single_split
 from core.errors import ConfigError, StudioError
 from core.events import Event, EventTail, Metrics, latest_metrics, read_events
 from core.machine import Machine
@@ -28,6 +32,7 @@ from core.rewards import PRESETS
 from core.runs import Run, find_run, list_runs
 from core.score_file import read_samples, scored_lines
 from core.text import duration, sparkline
+from core.verbs import add_verb
 
 _POLL_SECONDS = 0.3
 
@@ -54,13 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m core", description="GRPO Studio without a browser.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
 
-    def verb(name: str, action: Callable[[argparse.Namespace, Home], Any], help_text: str) -> argparse.ArgumentParser:
-        sub = verbs.add_parser(name, help=help_text, description=help_text)
-        sub.add_argument("--home", metavar="DIR", help="home folder (default: GRPO_STUDIO_HOME, else workspace/)")
-        sub.add_argument("--json", action="store_true", help="JSON on standard output")
-        sub.set_defaults(verb=action)
-        return sub
-
+    verb = partial(add_verb, verbs)
     verb("doctor", doctor, "Say what this machine has and what it can do.")
     verb("prepare", prepare, "Prepare the embedded models; does nothing when they are ready.")
     _train_options(verb("train", train, "Start a training run and follow it; Ctrl-C asks it to stop."))
@@ -71,6 +70,8 @@ def _parser() -> argparse.ArgumentParser:
         ("resume", resume, "Go on with a stopped, failed or interrupted run."),
     ):
         verb(name, action, help_text).add_argument("run", metavar="RUN", help="run id, or 'last'")
+    data = "Read, check, mend and prepare what a model is trained on."
+    add_data_verbs(verbs.add_parser("data", help=data, description=data))
     _score_options(verb("score", score, "Score completions from a JSONL file; one JSON object a line comes out."))
     return parser
 
@@ -82,7 +83,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="training steps")
     parser.add_argument("--seed", type=int, metavar="S", help="random seed")
     parser.add_argument("--model", metavar="NAME", help="embedded name, local directory or Hugging Face id")
-    parser.add_argument("--data", metavar="FILE", help="JSONL or CSV file with questions and answers")
+    parser.add_argument("--data", metavar="DATA", help="prepared data set, or a JSONL or CSV file")
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="learning rate; 0 makes a control run")
     parser.add_argument("--detach", action="store_true", help="start the run and return at once")
 
@@ -131,7 +132,8 @@ def train(options: argparse.Namespace, home: Home) -> Any:
         raise ConfigError("--config says all that --preset and --reward would say. Give one or the other.")
     size = options.preset or "demo"
     config = read_config(options.config) if options.config else preset_config(size, options.reward or "robust")
-    run = jobs.start(home, with_changes(config, _changes(options)), prefix="run" if options.config else size)
+    config = with_changes(_with_data(config, options, home), _changes(options))
+    run = jobs.start(home, config, prefix="run" if options.config else size)
     if options.detach:
         return _started(run, options)
     if not options.json:
@@ -145,9 +147,22 @@ def _changes(options: argparse.Namespace) -> dict[str, Any]:
         "train.seed": options.seed,
         "train.learning_rate": options.learning_rate,
         "model": options.model,
-        "data.path": options.data if options.data in (None, SAMPLE) else str(Path(options.data).resolve()),
     }
     return {path: value for path, value in wanted.items() if value is not None}
+
+
+def _with_data(config: RunConfig, options: argparse.Namespace, home: Home) -> RunConfig:
+    """The configuration with the data that `--data` names; a prepared data set brings its prompt, limits and model."""
+    if options.data is None:
+        return config
+    refuse_single_split(DataConfig(path=options.data))
+    name = options.data.removeprefix(PREPARED)
+    if options.data.startswith(PREPARED) or name in {data.name for data in list_prepared(home)}:
+        data = find(home, name)
+        model = config.model if options.config else data.manifest.draft.model
+        return with_changes(run_config(config, data), {"model": model})
+    path = SAMPLE if options.data == SAMPLE else str(Path(options.data).resolve())
+    return with_changes(config, {"data.path": path, "data.fingerprint": ""})
 
 
 def _started(run: Run, options: argparse.Namespace) -> Any:

@@ -19,6 +19,8 @@ from core.errors import ConfigError
 EMBEDDED_POLICY = "smollm2-135m-instruct"
 EMBEDDED_SIMILARITY = "all-minilm-l6-v2"
 SAMPLE = "sample"
+PREPARED = "prepared:"
+"""What stands before the name of a prepared data set, where a data file could be named too."""
 
 COMPONENTS = ("semantic", "fluency", "tags")
 """Built-in reward components, in the order in which they are shown."""
@@ -59,9 +61,18 @@ class DataConfig(_Config):
     """Which rows to train on."""
 
     path: str = SAMPLE
-    """`sample` for the embedded data set, else a JSONL or CSV file."""
+    """`sample` for the embedded data set, `prepared:NAME` for a prepared one, else a JSONL or CSV file."""
     question: str = "question"
     answer: str = "answer"
+    """The columns of a file; prepared data sets have theirs."""
+    fingerprint: str = ""
+    """What the data was when the run was started: of a prepared data set see `core.data.prepared`, of a file its
+    SHA-256. Filled in by `core.jobs.start`; a run is refused when the data has changed since. Empty is not compared."""
+
+    @property
+    def prepared(self) -> str | None:
+        """The name of the prepared data set, or None when the data is anything else."""
+        return self.path.removeprefix(PREPARED) if self.path.startswith(PREPARED) else None
 
 
 class PromptConfig(_Config):
@@ -156,7 +167,7 @@ def parse_config(values: Mapping[str, Any]) -> RunConfig:
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_sentence(error)) from error
+        raise ConfigError(validation_sentence(error)) from error
 
 
 def read_config(path: Path) -> RunConfig:
@@ -174,17 +185,25 @@ def read_config(path: Path) -> RunConfig:
 
 def with_changes(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
     """A copy of `config` with some fields replaced, checked again; keys are dotted paths such as `train.steps`."""
-    values = config.model_dump()
+    return parse_config(replace_fields(config.model_dump(), changes))
+
+
+def replace_fields(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with the fields at these dotted paths replaced in place.
+
+    >>> replace_fields({"train": {"steps": 1}}, {"train.steps": 2})
+    {'train': {'steps': 2}}
+    """
     for path, value in changes.items():
         *parents, leaf = path.split(".")
         target = values
         for parent in parents:
             target = target[parent]
         target[leaf] = value
-    return parse_config(values)
+    return values
 
 
-def _sentence(error: ValidationError) -> str:
+def validation_sentence(error: ValidationError) -> str:
     """One sentence a field: "train.num_generations is 1: should be greater than or equal to 2"."""
     parts = []
     for problem in error.errors():

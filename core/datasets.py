@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
-from collections.abc import Iterator, Mapping
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from core.config import SAMPLE, DataConfig
+from core.config import PREPARED, SAMPLE, DataConfig
+from core.data.draft import SPLITS, Split
+from core.data.prepared import MANIFEST, PreparedData, find, verify
+from core.data.split_names import parse_split
 from core.errors import DataError
-from core.paths import SAMPLE_DATA
+from core.paths import SAMPLE_DATA, Home
+from core.record_files import read_bytes, read_records
 
-TEST = "test"
-FORMATS = (".jsonl", ".csv")
+TRAIN: Split = "train"
+VALIDATION: Split = "validation"
+TEST: Split = "test"
 _NAMED = 5
 """How many faulty rows a message names."""
 
@@ -27,105 +30,133 @@ class Row:
     """One question with its reference answer.
 
     Attributes:
-        number: the line of the file it came from, counted from 1.
-        split: `train` or `test`; rows of a file without a `split` column are all `train`.
+        number: the line of the file it came from, or its row in the source of a prepared data set, counted from 1.
+        split: only rows of `train` are trained on; rows of a file without a `split` column are all `train`.
     """
 
     number: int
     question: str
     answer: str
-    split: str
+    split: Split
 
 
 def resolve(data: DataConfig) -> Path:
-    """The file a data configuration names."""
+    """The file a data configuration names, when it names one."""
     return SAMPLE_DATA if data.path == SAMPLE else Path(data.path).expanduser()
 
 
-def read_rows(data: DataConfig) -> list[Row]:
+def read_rows(data: DataConfig, home: Home) -> list[Row]:
     """Read and check all rows.
 
     Raises:
-        DataError: the file is missing, empty or broken, a column is missing, or a row lacks its question or answer;
-            the message names the line and what to do.
+        DataError: the file is missing, empty or broken, a column is missing, a row lacks its question or answer, or
+            the data is not what its fingerprint says; the message names the line and what to do.
     """
+    refuse_single_split(data)
+    if data.prepared is not None:
+        return _prepared_rows(find(home, data.prepared), data)
     path = resolve(data)
+    records = read_records(path, (data.question, data.answer))
     rows = [
-        Row(number, *_texts(record, data), split=str(record.get("split") or "train"))
-        for number, record in read_records(path, (data.question, data.answer))
+        Row(number, *_texts(record, data), split=_split(number, record.get("split"), path))
+        for number, record in records
     ]
     _refuse_empty(rows, data, path)
+    if data.fingerprint:
+        _refuse_changed(data.fingerprint, fingerprint(data, home), path.name)
     return rows
 
 
-def read_records(path: Path, columns: tuple[str, ...]) -> list[tuple[int, Mapping[str, Any]]]:
-    """The records of a JSONL or CSV file with their line numbers, each holding all of `columns`."""
-    text = _text(path)
-    if path.suffix.lower() == ".csv":
-        records = _csv_records(text, path)
-    elif path.suffix.lower() == ".jsonl":
-        records = list(_jsonl_records(text, path))
-    else:
-        raise DataError(f"{path.name} ends in {path.suffix or 'nothing'!r}: save the data as {' or '.join(FORMATS)}.")
-    if not records:
-        raise DataError(f"{path.name} holds no rows. Choose a file with at least one question and answer.")
-    for number, record in records:
-        for column in columns:
-            if column not in record:
-                raise DataError(
-                    f"Line {number} of {path.name} has no column {column!r}; it has {', '.join(map(repr, record))}. "
-                    "Choose which columns hold the question and the answer, or add the missing one."
-                )
-    return records
+def fingerprint(data: DataConfig, home: Home) -> str:
+    """What names the content of the data; empty for the sample, which comes with the studio.
+
+    Raises:
+        DataError: the data cannot be read.
+    """
+    if data.prepared is not None:
+        return find(home, data.prepared).manifest.fingerprint
+    return "" if data.path == SAMPLE else hashlib.sha256(read_bytes(resolve(data))).hexdigest()
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError as error:
-        raise DataError(f"There is no data file {path}. Check the path.") from error
-    except IsADirectoryError as error:
-        raise DataError(f"{path} is a folder. Choose a {' or '.join(FORMATS)} file inside it.") from error
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(f"Line {line} of {path.name} is not UTF-8 text. Save the file as UTF-8.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error.strerror}). Check who may read it.") from error
+def training_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows that may be trained on: those of the training split.
+
+    Raises:
+        DataError: all of them are held out.
+    """
+    chosen = [row for row in rows if row.split == TRAIN]
+    if rows and not chosen:
+        raise DataError(
+            f"All {len(rows)} rows are held out for validation or the test, which are never trained on. Add rows to "
+            "train on, or split the data again on the Data page."
+        )
+    return chosen
 
 
-def _jsonl_records(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
+def held_out_rows(rows: Sequence[Row]) -> list[Row]:
+    """The rows whose questions are answered before and after training: of the test split, else of validation."""
+    return [row for row in rows if row.split == TEST] or [row for row in rows if row.split == VALIDATION]
+
+
+def refuse_held_out(rows: Sequence[Row]) -> None:
+    """Refuse to train on rows that are held out.
+
+    Raises:
+        DataError: one of the rows belongs to another split than `train`.
+    """
+    for row in rows:
+        if row.split != TRAIN:
             raise DataError(
-                f"Line {number} of {path.name} is not valid JSON ({error.msg} at column {error.colno}). "
-                "Correct or remove that line."
-            ) from error
-        if not isinstance(record, dict):
-            raise DataError(
-                f"Line {number} of {path.name} is not a JSON object but a {type(record).__name__}. Write one object "
-                'a line, such as {"question": "…", "answer": "…"}.'
+                f"Row {row.number} belongs to the {row.split} split, which is never trained on. Train on the rows of "
+                "the training split."
             )
-        yield number, record
 
 
-def _csv_records(text: str, path: Path) -> list[tuple[int, Mapping[str, Any]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    records: list[tuple[int, Mapping[str, Any]]] = []
-    try:
-        for record in reader:
-            if None in record or None in record.values():
-                raise DataError(
-                    f"Line {reader.line_num} of {path.name} has another number of cells than the heading. Put texts "
-                    "that hold a comma in double quotes."
-                )
-            records.append((reader.line_num, record))
-    except csv.Error as error:
-        raise DataError(f"Line {reader.line_num} of {path.name} is not valid CSV ({error}). Correct it.") from error
-    return records
+def refuse_single_split(data: DataConfig) -> None:
+    """Refuse a single split where a whole data set belongs, such as `prepared:sepsis:test` or its test.parquet.
+
+    Raises:
+        DataError: says how to name the data set.
+    """
+    name, _, split = (data.prepared or "").partition(":")
+    path = Path(data.path)
+    if data.prepared is None and path.suffix == ".parquet" and (path.parent / MANIFEST).is_file():
+        name, split = path.parent.name, path.stem
+    if split:
+        never = f"The {split} split is never trained on" if split != TRAIN else "A run takes a data set as a whole"
+        raise DataError(f"{never}: name the data set alone, {PREPARED}{name}, and the run takes its training split.")
+
+
+def _prepared_rows(prepared: PreparedData, data: DataConfig) -> list[Row]:
+    if data.fingerprint:
+        _refuse_changed(data.fingerprint, prepared.manifest.fingerprint, prepared.name)
+    verify(prepared)
+    return [row for split in SPLITS for row in _rows_of(prepared, split)]
+
+
+def _rows_of(prepared: PreparedData, split: Split) -> Iterator[Row]:
+    columns = prepared.rows(split).select(["row", "question", "answer"]).to_pydict()
+    for number, question, answer in zip(columns["row"], columns["question"], columns["answer"], strict=True):
+        yield Row(number, question, answer, split)
+
+
+def _refuse_changed(expected: str, found: str, name: str) -> None:
+    if found != expected:
+        raise DataError(
+            f"{name} has changed since it was chosen for this run (its fingerprint was {expected[:12]}… and is "
+            f"{found[:12]}… now). Put the data back as it was, or start a new run with the data as it is."
+        )
+
+
+def _split(number: int, value: Any, path: Path) -> Split:
+    """The split that a row's cell names; an empty one means training."""
+    split = TRAIN if value in (None, "") else parse_split(str(value))
+    if split is None:
+        raise DataError(
+            f"Line {number} of {path.name} has {value!r} in the column 'split', which names no split. Write train, "
+            "validation or test there."
+        )
+    return split
 
 
 def _texts(record: Mapping[str, Any], data: DataConfig) -> tuple[str, str]:

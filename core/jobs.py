@@ -19,8 +19,8 @@ from typing import Any
 import psutil
 from filelock import FileLock, Timeout
 
-from core.config import RunConfig
-from core.datasets import TEST, read_rows
+from core.config import RunConfig, with_changes
+from core.datasets import fingerprint, read_rows, training_rows
 from core.errors import DataError, RunError, StorageError
 from core.job_folder import JobFolder, Status, process
 from core.machine import cpu_cores, nvidia_gpus
@@ -52,7 +52,7 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
-    """Check what can be checked, make the run's directory and start its job.
+    """Check what can be checked, make the run's directory and start its job; the run remembers its data's fingerprint.
 
     Raises:
         RunError: the machine is busy with another run.
@@ -60,6 +60,7 @@ def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
         StorageError: there is too little room.
     """
     refuse_unready(home, config)
+    config = with_changes(config, {"data.fingerprint": fingerprint(config.data, home)})
     with _one_starter(home):
         refuse_busy(home)
         run = create_run(home, config, prefix)
@@ -123,11 +124,11 @@ def refuse_unready(home: Home, config: RunConfig) -> None:
     """Raise the error that the job would meet later: models, data, room on the disk."""
     for model in (config.model, config.reward.similarity_model, config.reward.fluency_model):
         locate(model, home)
-    rows = sum(row.split != TEST for row in read_rows(config.data))
+    rows = len(training_rows(read_rows(config.data, home)))
     if min(rows, config.train.train_rows or rows) < config.train.prompts_per_step:
         raise DataError(
             f"The data has {rows} row{'' if rows == 1 else 's'} to train on and a step needs "
-            f"{config.train.prompts_per_step}. Add rows that are not in the test split, or use fewer prompts a step."
+            f"{config.train.prompts_per_step}. Add rows to the training split, or use fewer prompts a step."
         )
     free = psutil.disk_usage(str(home.root)).free
     if free < _FREE_BYTES:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
 from core.config import Example, PromptConfig, Tags
+from core.errors import ConfigError
 
 Message = dict[str, str]
 """One chat turn in the form chat templates take: `role` and `content`."""
@@ -24,6 +31,65 @@ EXAMPLES = (
 )
 
 
+@dataclass(frozen=True)
+class PromptPreset:
+    """A prompt to start from.
+
+    Attributes:
+        title, note: shown to the user.
+        prompt: what stands before every question.
+    """
+
+    title: str
+    note: str
+    prompt: PromptConfig
+
+
+PROMPTS: Mapping[str, PromptPreset] = {
+    "article": PromptPreset(
+        title="As published",
+        note="The published recipe's form: reasoning and answer, every tag on a line of its own, no worked example.",
+        prompt=PromptConfig(
+            system="Answer in this form and write nothing else:\n"
+            "<{reasoning}>\n...\n</{reasoning}>\n<{answer}>\n...\n</{answer}>"
+        ),
+    ),
+    "concise": PromptPreset(
+        title="Concise clinical",
+        note="One sentence each, with two worked examples; small models write the tags only when they have seen them.",
+        prompt=PromptConfig(system=CONCISE_SYSTEM, examples=EXAMPLES),
+    ),
+    "chinese": PromptPreset(
+        title="Chinese clinical",
+        note="A clinical instruction in Chinese with one worked example, for Chinese questions and a model that knows "
+        "the language.",
+        prompt=PromptConfig(
+            system="你是一名经验丰富的临床医生。请先简要分析病情和依据，再给出明确的结论，全程使用中文，"
+            "并严格按照以下格式作答，标签之外不要写任何内容：\n"
+            "<{reasoning}>\n分析过程\n</{reasoning}>\n<{answer}>\n最终答案\n</{answer}>",
+            examples=(
+                Example(
+                    question="患者牙龈出血、伤口久不愈合，最可能缺乏哪种维生素？",
+                    reasoning="牙龈出血和伤口愈合不良提示胶原合成障碍，而胶原合成需要维生素C。",
+                    answer="最可能缺乏维生素C，即坏血病。",
+                ),
+            ),
+        ),
+    ),
+    "legal": PromptPreset(
+        title="Legal",
+        note="Issue, rule and application as the reasoning, the conclusion as the answer.",
+        prompt=PromptConfig(
+            system="You are a careful lawyer. Name the legal issue and the rule that governs it, apply the rule to the "
+            "facts, and only then conclude. Say so when the facts or the jurisdiction leave the matter open. Answer in "
+            "this form and write nothing else:\n"
+            "<{reasoning}>\nissue, rule and application\n</{reasoning}>\n<{answer}>\nconclusion\n</{answer}>"
+        ),
+    ),
+}
+"""Prompts to start from, by name, in the order in which they are shown."""
+
+
 def render_system(prompt: PromptConfig) -> str:
     """The system prompt with the two tag names filled in."""
     return prompt.system.replace("{reasoning}", prompt.tags.reasoning).replace("{answer}", prompt.tags.answer)
@@ -42,3 +108,48 @@ def messages(prompt: PromptConfig, question: str) -> list[Message]:
         turns.append({"role": "assistant", "content": example_completion(example, prompt.tags)})
     turns.append({"role": "user", "content": question})
     return turns
+
+
+def merge_system(conversation: Sequence[Message]) -> list[Message]:
+    """The conversation without a system message: its text stands before the first question instead.
+
+    >>> merge_system([{"role": "system", "content": "Be brief."}, {"role": "user", "content": "Why?"}])
+    [{'role': 'user', 'content': 'Be brief.\\n\\nWhy?'}]
+    """
+    system = [turn["content"] for turn in conversation if turn["role"] == "system" and turn["content"].strip()]
+    turns = [dict(turn) for turn in conversation if turn["role"] != "system"]
+    turns[0]["content"] = "\n\n".join([*system, turns[0]["content"]])
+    return turns
+
+
+def make_tags(reasoning: str, answer: str) -> Tags:
+    """The two tag names, as somebody wrote them.
+
+    Raises:
+        ConfigError: a name is empty or not a plain word, or both are the same.
+    """
+    for part, name in (("reasoning", reasoning), ("answer", answer)):
+        if not name.strip():
+            raise ConfigError(f"The tag for the {part} has no name. Give it one, such as {part}.")
+    try:
+        return Tags(reasoning=reasoning.strip(), answer=answer.strip())
+    except ValidationError as error:
+        rule = str(error.errors()[0]["ctx"]["error"])
+        raise ConfigError(f"The tag names cannot be used: {rule}. Choose two plain words without brackets.") from error
+
+
+def check_prompt(prompt: PromptConfig) -> None:
+    """Make sure that a model is told to write the tags by which its completions are read.
+
+    Raises:
+        ConfigError: a tag name cannot be used, or the system prompt never mentions one of the tags.
+    """
+    tags = make_tags(prompt.tags.reasoning, prompt.tags.answer)
+    system = render_system(prompt)
+    missing = [name for name in (tags.reasoning, tags.answer) if not re.search(rf"<\s*{re.escape(name)}\s*>", system)]
+    if missing:
+        raise ConfigError(
+            f"The system prompt never mentions {' or '.join(f'<{name}>' for name in missing)}, so the model cannot "
+            "know that it should write it. Put <{reasoning}> and <{answer}> where the two parts belong; the tag names "
+            "are filled in."
+        )

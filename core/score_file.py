@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from core.config import COMPONENTS
-from core.datasets import read_records
 from core.errors import DataError
+from core.record_files import read_records
 from core.scoring import Sample, Scorer
 
 COLUMNS = ("question", "answer", "completion")

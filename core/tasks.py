@@ -7,18 +7,23 @@ A task is a job's folder, `<home>/tasks/<task id>/`, with two files more: `reque
 from __future__ import annotations
 
 import json
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from core.job_folder import JobFolder, Status
 from core.paths import Home, new_folder, write_json
 
-KINDS: Mapping[str, str] = {}
+KINDS: Mapping[str, str] = {
+    "import": "core.data.sources:import_table",
+    "report": "core.data.quality:run_report",
+    "preview": "core.data.mending:run_preview",
+    "prepare": "core.data.saving:prepare",
+}
 """What each kind of task calls, as `module:function`: `function(home, arguments, progress)` returns its result."""
 
 _STATUS_SECONDS = 0.3
@@ -89,7 +94,7 @@ def create_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
         StorageError: the disk is full or the home cannot be written.
     """
     _forget_old(home)
-    task = Task(new_folder(home.tasks, f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}"))
+    task = Task(new_folder(home.tasks, f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"))
     (task.folder / "control").mkdir()
     write_json(task.folder / REQUEST, {"kind": kind, "arguments": dict(arguments)})
     task.write_status(Status(state="starting", started=time.time(), updated=time.time()))
@@ -114,11 +119,7 @@ def perform(task: Task, home: Home) -> None:
 
 
 def _forget_old(home: Home) -> None:
-    tasks = sorted((Task(folder) for folder in home.tasks.iterdir() if (folder / REQUEST).is_file()), key=_age)
-    for task in tasks[:-_KEPT]:
+    tasks = [Task(folder) for folder in home.tasks.iterdir() if (folder / REQUEST).is_file()]
+    for task in sorted(tasks, key=lambda task: task.written_status().started)[:-_KEPT]:
         if not task.status().live:
             shutil.rmtree(task.folder, ignore_errors=True)
-
-
-def _age(task: Task) -> float:
-    return Path(task.folder / REQUEST).stat().st_mtime

@@ -48,3 +48,15 @@ def words(text: str) -> list[str]:
     ['yes', 'give', '5', 'mg']
     """
     return re.findall(r"\w+", text.lower())
+
+
+def one_line(text: str | None, width: int = 160) -> str:
+    """A text of unknown origin in one line for a terminal: without control characters, and cut after `width`.
+
+    >>> one_line("Fever\\x1b[31m and\\n cough"), one_line(None)
+    ('Fever[31m and cough', '(empty)')
+    """
+    if text is None:
+        return "(empty)"
+    line = "".join(character for character in " ".join(text.split()) if character.isprintable())
+    return line if len(line) <= width else line[: width - 1] + "…"

@@ -83,6 +83,21 @@ class Table:
             names = [column[0] for column in found.description]
             return [dict(zip(names, record, strict=True)) for record in found.fetchall()]
 
+    def rows(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
+        """The rows with these numbers, in the order of the table."""
+        query = f"SELECT * FROM read_parquet(?) WHERE list_contains(?, {ROW}) ORDER BY {ROW}"
+        with duckdb.connect() as database:
+            found = database.execute(query, [str(self.file), list(numbers)])
+            names = [column[0] for column in found.description]
+            return [dict(zip(names, record, strict=True)) for record in found.fetchall()]
+
+    def cells(self, column: str) -> list[tuple[int, str | None]]:
+        """The number of each row and what stands in one of its columns."""
+        name = column.replace('"', '""')
+        with duckdb.connect() as database:
+            query = f'SELECT {ROW}, "{name}" FROM read_parquet(?) ORDER BY {ROW}'
+            return database.execute(query, [str(self.file)]).fetchall()
+
     def count(self, search: str = "") -> int:
         """How many rows hold `search`; all of them when it is empty."""
         where, values = self._where(search)

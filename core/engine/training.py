@@ -27,13 +27,12 @@ from core.engine.checkpoints import checkpoint_step, last_whole_checkpoint
 from core.engine.device import choose_compute
 from core.engine.generation import Sampling, generate
 from core.engine.grpo import GroupTrainer, grpo_config, lora_config
-from core.engine.policy import Policy, load_policy, prompt_token_ids
+from core.engine.policy import Policy, load_policy
 from core.engine.reporting import Reporter, write_completions
 from core.engine.scorers import open_scorer
 from core.errors import ConfigError, DataError
 from core.events import Metrics
 from core.paths import Home
-from core.prompts import messages
 from core.rewards import VALIDITY
 from core.runs import Run
 from core.scoring import Sample, Scorer, Scores
@@ -72,13 +71,13 @@ def _train(run: Run, home: Home, reporter: Reporter) -> None:
     print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
     policy = load_policy(config.model, home, compute)
     scorer = open_scorer(config.reward, config.prompt.tags, home, compute.device, torch.float32)
-    train_rows, held_out = _rows(config, policy, reporter)
+    train_rows, held_out = _rows(config, home, policy, reporter)
     reward = GroupReward(scorer, config)
     trainer = GroupTrainer(
         model=policy.model,
         reward_funcs=reward,
         args=grpo_config(config, compute, run.checkpoints),
-        train_dataset=prompt_dataset(config, train_rows),
+        train_dataset=prompt_dataset(config, policy, train_rows),
         processing_class=policy.tokenizer,
         peft_config=_adapter_config(config, policy.model),
         callbacks=[RunCallback(reporter, reward, config)],
@@ -102,12 +101,12 @@ def _train(run: Run, home: Home, reporter: Reporter) -> None:
     reporter.state("finished")
 
 
-def _rows(config: RunConfig, policy: Policy, reporter: Reporter) -> tuple[list[Row], list[Row]]:
-    """Rows to train on and held-out test rows, without those whose prompt is longer than the limit."""
-    rows = rows_of.read_rows(config.data)
+def _rows(config: RunConfig, home: Home, policy: Policy, reporter: Reporter) -> tuple[list[Row], list[Row]]:
+    """Rows to train on and held-out ones, without those whose prompt is longer than the limit."""
+    rows = rows_of.read_rows(config.data, home)
     limit = config.train.max_prompt_length
     fitting = [
-        row for row in rows if len(prompt_token_ids(policy.tokenizer, messages(config.prompt, row.question))) <= limit
+        row for row in rows if len(policy.prompt_token_ids(policy.conversation(config.prompt, row.question))) <= limit
     ]
     if len(fitting) < len(rows):
         reporter.event(
@@ -115,23 +114,27 @@ def _rows(config: RunConfig, policy: Policy, reporter: Reporter) -> tuple[list[R
             message=f"{len(rows) - len(fitting)} of {len(rows)} rows are left out: their prompt is longer than "
             f"{limit} tokens. Raise max_prompt_length to use them.",
         )
-    train_rows = [row for row in fitting if row.split != rows_of.TEST]
+    train_rows = [row for row in fitting if row.split == rows_of.TRAIN]
     chosen = rows_of.choose(train_rows, config.train.train_rows, config.train.seed)
     if len(chosen) < config.train.prompts_per_step:
         raise DataError(
             f"{len(chosen)} row(s) are left to train on and a step needs {config.train.prompts_per_step}. Raise "
             f"max_prompt_length = {limit} tokens if prompts are longer, add rows, or use fewer prompts a step."
         )
-    held_out = rows_of.choose([row for row in fitting if row.split == rows_of.TEST], config.train.held_out_rows, 0)
-    return chosen, held_out
+    return chosen, rows_of.choose(rows_of.held_out_rows(fitting), config.train.held_out_rows, 0)
 
 
-def prompt_dataset(config: RunConfig, rows: Sequence[Row]) -> Dataset:
-    """What TRL trains on: the prompt as messages, and beside it what the reward needs."""
+def prompt_dataset(config: RunConfig, policy: Policy, rows: Sequence[Row]) -> Dataset:
+    """What TRL trains on: the prompt as messages, and beside it what the reward needs.
+
+    Raises:
+        DataError: a row is held out.
+    """
+    rows_of.refuse_held_out(rows)
     return Dataset.from_list(
         [
             {
-                "prompt": messages(config.prompt, row.question),
+                "prompt": policy.conversation(config.prompt, row.question),
                 "question": row.question,
                 "reference": row.answer,
                 "group": str(row.number),
@@ -180,8 +183,8 @@ def _answer_held_out(
         _stop_if_asked(reporter)
         part = rows[start : start + HELD_OUT_BATCH]
         reporter.phase("answering held-out questions", start, len(rows))
-        prompts = [messages(config.prompt, row.question) for row in part]
-        ids = [prompt_token_ids(policy.tokenizer, prompt) for prompt in prompts]
+        prompts = [policy.conversation(config.prompt, row.question) for row in part]
+        ids = [policy.prompt_token_ids(prompt) for prompt in prompts]
         with torch.random.fork_rng():
             torch.manual_seed(config.train.seed + start)
             written = generate(model, policy.tokenizer, ids, sampling)

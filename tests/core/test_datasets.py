@@ -1,10 +1,25 @@
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
 from core.config import DataConfig
-from core.datasets import choose, read_rows
+from core.data.draft import Mapping as Columns
+from core.data.prepared import PreparedData
+from core.data.saving import save
+from core.datasets import (
+    Row,
+    choose,
+    fingerprint,
+    held_out_rows,
+    read_rows,
+    refuse_held_out,
+    training_rows,
+)
 from core.errors import DataError
+from core.paths import Home
+from tests.build_tables import make_draft, make_table
 
 ROW = '{"question": "Why?", "answer": "Because."}'
 
@@ -15,8 +30,8 @@ def write(folder: Path, name: str, content: str | bytes) -> DataConfig:
     return DataConfig(path=str(path))
 
 
-def test_the_sample_data_is_what_it_says() -> None:
-    rows = read_rows(DataConfig())
+def test_the_sample_data_is_what_it_says(home: Home) -> None:
+    rows = read_rows(DataConfig(), home)
     test = [row for row in rows if row.split == "test"]
     assert len(rows) >= 320
     assert len(test) == 100
@@ -24,16 +39,16 @@ def test_the_sample_data_is_what_it_says() -> None:
     assert all(len(row.answer.split()) <= 45 for row in rows)
 
 
-def test_jsonl_and_csv_give_the_same_rows(tmp_path: Path) -> None:
+def test_jsonl_and_csv_give_the_same_rows(home: Home, tmp_path: Path) -> None:
     jsonl = write(tmp_path, "a.jsonl", ROW + "\n\n" + ROW + "\n")
     table = write(tmp_path, "a.csv", "\ufeffquestion,answer\nWhy?,Because.\nWhy?,Because.\n")
-    assert [(r.question, r.answer) for r in read_rows(jsonl)] == [("Why?", "Because.")] * 2
-    assert [(r.question, r.answer) for r in read_rows(table)] == [("Why?", "Because.")] * 2
+    assert [(r.question, r.answer) for r in read_rows(jsonl, home)] == [("Why?", "Because.")] * 2
+    assert [(r.question, r.answer) for r in read_rows(table, home)] == [("Why?", "Because.")] * 2
 
 
-def test_columns_can_have_other_names(tmp_path: Path) -> None:
+def test_columns_can_have_other_names(home: Home, tmp_path: Path) -> None:
     data = write(tmp_path, "a.jsonl", '{"Q": "Why?", "A": 3}')
-    assert read_rows(data.model_copy(update={"question": "Q", "answer": "A"}))[0].answer == "3"
+    assert read_rows(data.model_copy(update={"question": "Q", "answer": "A"}), home)[0].answer == "3"
 
 
 @pytest.mark.parametrize(
@@ -50,24 +65,104 @@ def test_columns_can_have_other_names(tmp_path: Path) -> None:
         ("a.csv", "question,answer\nWhy?,Because, really.\n", "another number of cells"),
         ("a.csv", 'question,answer\nWhy?,"Because\n', "is not valid CSV"),
         ("a.csv", "question;answer\nWhy?;Because\n", "has no column 'question'"),
+        ("a.jsonl", '{"question": "Why?", "answer": "So.", "split": "fold 2"}', "Line 1 of a.jsonl has 'fold 2'"),
         ("a.xml", "<a/>", "save the data as .jsonl or .csv"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_line(
-    name: str, content: str | bytes, message: str, tmp_path: Path
+    name: str, content: str | bytes, message: str, home: Home, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError, match=message):
-        read_rows(write(tmp_path, name, content))
+        read_rows(write(tmp_path, name, content), home)
 
 
-def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_folder_are_named(home: Home, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="There is no data file"):
-        read_rows(DataConfig(path=str(tmp_path / "none.jsonl")))
+        read_rows(DataConfig(path=str(tmp_path / "none.jsonl")), home)
     with pytest.raises(DataError, match="is a folder"):
-        read_rows(DataConfig(path=str(tmp_path)))
+        read_rows(DataConfig(path=str(tmp_path)), home)
 
 
-def test_rows_are_chosen_by_the_seed_alone() -> None:
-    rows = read_rows(DataConfig())
+def test_rows_are_chosen_by_the_seed_alone(home: Home) -> None:
+    rows = read_rows(DataConfig(), home)
     assert choose(rows, 5, seed=1) == choose(rows, 5, seed=1) != choose(rows, 5, seed=2)
     assert sorted(row.number for row in choose(rows, None, seed=1)) == [row.number for row in rows]
+
+
+SPLIT_ROWS = [
+    {"Q": f"What is disease {number} of the {place}?", "A": f"Answer {number}.", "set": split}
+    for number, (place, split) in enumerate([("heart", "test"), ("liver", "dev"), ("skin", "Train"), ("lung", "train")])
+]
+
+
+@pytest.fixture
+def prepared(home: Home) -> PreparedData:
+    table = make_table(home, SPLIT_ROWS)
+    return save(home, table, make_draft(table, mapping=Columns(question="Q", answer="A", split="set")), "ward")
+
+
+def test_split_names_of_a_file_are_understood_and_an_empty_one_means_training(home: Home, tmp_path: Path) -> None:
+    names = ["Train", "dev", "test", "", None]
+    lines = [json.dumps({"question": "Why?", "answer": "So.", "split": name}) for name in names]
+    rows = read_rows(write(tmp_path, "a.jsonl", "\n".join(lines)), home)
+    assert [row.split for row in rows] == ["train", "validation", "test", "train", "train"]
+
+
+def test_a_prepared_data_set_is_read_with_its_splits(home: Home, prepared: PreparedData) -> None:
+    assert read_rows(DataConfig(path="prepared:ward"), home) == [
+        Row(3, "What is disease 2 of the skin?", "Answer 2.", "train"),
+        Row(4, "What is disease 3 of the lung?", "Answer 3.", "train"),
+        Row(2, "What is disease 1 of the liver?", "Answer 1.", "validation"),
+        Row(1, "What is disease 0 of the heart?", "Answer 0.", "test"),
+    ]
+
+
+def test_a_prepared_data_set_that_is_not_there_or_has_changed_is_refused(home: Home, prepared: PreparedData) -> None:
+    with pytest.raises(DataError, match=r"no prepared data set 'other'. There is: ward"):
+        read_rows(DataConfig(path="prepared:other"), home)
+    prepared.file("train").write_bytes(b"PAR1")
+    with pytest.raises(DataError, match=r"train\.parquet of ward has changed since it was saved"):
+        read_rows(DataConfig(path="prepared:ward"), home)
+
+
+def test_other_data_of_the_same_name_is_refused_by_its_fingerprint(home: Home, prepared: PreparedData) -> None:
+    known = DataConfig(path="prepared:ward", fingerprint=fingerprint(DataConfig(path="prepared:ward"), home))
+    assert len(read_rows(known, home)) == 4
+    shutil.rmtree(prepared.folder)
+    table = make_table(home, SPLIT_ROWS, "table-2")
+    save(home, table, make_draft(table, mapping=Columns(question="Q", answer="A")), "ward")
+    with pytest.raises(DataError, match="ward has changed since it was chosen for this run"):
+        read_rows(known, home)
+
+
+def test_a_file_that_has_changed_is_refused_by_its_fingerprint(home: Home, tmp_path: Path) -> None:
+    data = write(tmp_path, "a.jsonl", ROW)
+    known = data.model_copy(update={"fingerprint": fingerprint(data, home)})
+    assert len(read_rows(known, home)) == 1
+    write(tmp_path, "a.jsonl", ROW + "\n" + ROW)
+    with pytest.raises(DataError, match=r"a\.jsonl has changed since it was chosen for this run"):
+        read_rows(known, home)
+
+
+def test_only_the_training_split_is_trained_on(home: Home, prepared: PreparedData) -> None:
+    rows = read_rows(DataConfig(path="prepared:ward"), home)
+    assert [row.number for row in training_rows(rows)] == [3, 4]
+    with pytest.raises(DataError, match="All 2 rows are held out"):
+        training_rows(rows[2:])
+    refuse_held_out(training_rows(rows))
+    for row in rows[2:]:
+        with pytest.raises(DataError, match=f"Row {row.number} belongs to the {row.split} split, which is never"):
+            refuse_held_out([rows[0], row])
+
+
+def test_held_out_questions_are_of_the_test_split_else_of_validation(home: Home, prepared: PreparedData) -> None:
+    rows = read_rows(DataConfig(path="prepared:ward"), home)
+    assert [row.number for row in held_out_rows(rows)] == [1]
+    assert [row.number for row in held_out_rows(rows[:3])] == [2]
+    assert held_out_rows(rows[:2]) == []
+
+
+@pytest.mark.parametrize("path", ["prepared:ward:test", "{folder}/test.parquet"])
+def test_naming_the_test_split_as_training_data_is_refused(path: str, home: Home, prepared: PreparedData) -> None:
+    with pytest.raises(DataError, match=r"The test split is never trained on: .* prepared:ward,"):
+        read_rows(DataConfig(path=path.format(folder=prepared.folder)), home)

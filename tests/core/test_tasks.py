@@ -55,7 +55,7 @@ def test_progress_is_seen_by_whoever_looks(home: Home) -> None:
     assert (task.status().phase, task.status().done, task.status().total) == ("reading rows", 40, 100)
 
 
-def test_tasks_of_the_same_second_get_folders_of_their_own_and_old_ones_go(home: Home) -> None:
+def test_tasks_of_the_same_second_have_ids_of_their_own_and_old_ones_go(home: Home) -> None:
     made = [create_task(home, "add", {"a": number, "b": 0}) for number in range(30)]
     for task in made[:5]:
         worker.main(task.folder, home.root)

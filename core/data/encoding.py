@@ -1,0 +1,138 @@
+"""Finds out in which encoding a text file is written."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+
+from charset_normalizer import from_bytes
+
+from core.errors import DataError
+
+_CANDIDATES = ["cp1252", "gb18030", "big5", "cp932", "cp949", "cp1251", "cp1250"]
+"""What Windows programs write in Europe and East Asia; among all encodings short samples are taken for anything."""
+_LABELS = {
+    "cp1252": "windows-1252 (Western European)",
+    "cp1250": "windows-1250 (Central European)",
+    "cp1251": "windows-1251 (Cyrillic)",
+    "gb18030": "GBK (simplified Chinese)",
+    "big5": "Big5 (traditional Chinese)",
+    "cp932": "Shift-JIS (Japanese)",
+    "cp949": "EUC-KR (Korean)",
+    "utf-16": "UTF-16",
+    "utf-32": "UTF-32",
+    "utf-16-le": "UTF-16",
+    "utf-16-be": "UTF-16",
+}
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like the mark of UTF-16
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_ESCAPED = re.compile("[\udc80-\udcff]")
+_SAMPLE_BYTES = 64_000
+_FEW = 20
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """An encoding under Python's name, and what to tell the user about it; None when it is UTF-8."""
+
+    name: str
+    note: str | None = None
+
+
+class EncodingDetector:
+    """Is fed a file, or its beginning, piece by piece; remembers only a sample of the lines beyond ASCII."""
+
+    def __init__(self) -> None:
+        self._head = b""
+        self._utf8 = codecs.getincrementaldecoder("utf-8")()
+        self._is_utf8 = True
+        self._before = bytearray()
+        self._after = bytearray()
+
+    def feed(self, piece: bytes) -> None:
+        """Look at the next piece of the file."""
+        if len(self._head) < 1_024:
+            self._head += piece[:1_024]
+        if self._is_utf8 and not piece.isascii():
+            try:
+                self._utf8.decode(piece)
+            except UnicodeDecodeError:
+                self._is_utf8 = False
+        elif self._is_utf8:
+            self._utf8.reset()
+        sample = self._before if self._is_utf8 else self._after
+        if len(sample) < _SAMPLE_BYTES and not piece.isascii():
+            lines = (line for line in piece.split(b"\n") if not line.isascii())
+            sample += b"\n".join(lines)[:_SAMPLE_BYTES] + b"\n"
+
+    def result(self) -> Encoding:
+        """What the file is written in. UTF-8 with a few damaged characters is still UTF-8."""
+        for mark, name in _MARKS:
+            if self._head.startswith(mark):
+                return Encoding(name, _note(name))
+        wide = _unmarked_utf16(self._head)
+        if wide:
+            return Encoding(wide, _note(wide))
+        if self._is_utf8 or self._is_damaged_utf8():
+            return Encoding("utf-8")
+        guess = _guess(bytes(self._after))
+        return Encoding(guess, _note(guess))
+
+    def _is_damaged_utf8(self) -> bool:
+        text = bytes(self._before + self._after).decode("utf-8", "surrogateescape")
+        damaged = len(_ESCAPED.findall(text))
+        whole = sum(not character.isascii() for character in text) - damaged
+        return whole >= damaged
+
+
+def chosen_encoding(name: str) -> Encoding:
+    """The encoding that the user named.
+
+    Raises:
+        DataError: Python knows no text encoding of this name.
+    """
+    try:
+        "".encode(name)
+    except LookupError as error:
+        raise DataError(f"There is no text encoding {name!r}. Use a name such as utf-8, cp1252 or gbk.") from error
+    return Encoding(name)
+
+
+def _unmarked_utf16(head: bytes) -> str | None:
+    """UTF-16 of mostly Latin letters shows as a NUL in every other byte."""
+    half = len(head) // 2
+    if half and head[1::2].count(0) > 0.9 * half and head[::2].count(0) == 0:
+        return "utf-16-le"
+    if half and head[::2].count(0) > 0.9 * half and head[1::2].count(0) == 0:
+        return "utf-16-be"
+    return None
+
+
+def _guess(sample: bytes) -> str:
+    matches = from_bytes(sample, cp_isolation=_CANDIDATES)
+    best = matches.best()
+    if best is None or "cp1252" in best.could_be_from_charset:
+        return "cp1252"
+    if best.encoding == "cp1250" and _reads_as_western(sample):
+        return "cp1252"
+    if best.encoding in ("big5", "cp932", "cp949") and any(match.encoding == "gb18030" for match in matches):
+        return "gb18030"  # a few characters can be any of these; this is the most common by far
+    return best.encoding
+
+
+def _reads_as_western(sample: bytes) -> bool:
+    """Whether the few characters beyond ASCII are all letters in windows-1252 too: nothing tells the two apart."""
+    beyond = [character for character in sample.decode("cp1252", "replace") if not character.isascii()]
+    return len(beyond) <= _FEW and all(character.isalpha() for character in beyond)
+
+
+def _note(name: str) -> str | None:
+    if name not in _LABELS:
+        return None
+    return f"Read as {_LABELS[name]}. If letters look wrong, choose another encoding or save the file as UTF-8."

@@ -1,0 +1,81 @@
+"""Looks at the rows one by one, on all cores: which language, which likely identifiers."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from multiprocessing import get_context, parent_process
+
+from core.data.findings import Rows, Tell
+from core.data.identifiers import find
+from core.data.languages import language
+
+_CHUNK = 250
+"""Rows that a process takes at a time."""
+_POOLED = 2_000
+"""Fewer rows are done sooner than a second process has started."""
+_PHASE = "looking for languages and patient identifiers"
+
+
+@dataclass(frozen=True)
+class Scanned:
+    """What was seen in one row: languages, and kinds of likely identifiers, of its question and of its answer."""
+
+    languages: tuple[str | None, str | None]
+    identifiers: tuple[frozenset[str], frozenset[str]]
+
+
+@contextmanager
+def scanning(rows: Rows) -> Iterator[Callable[[Tell], list[Scanned]]]:
+    """Begin to scan; what is yielded waits for the end and returns one `Scanned` a row.
+
+    Large tables are scanned by other processes, so the caller can do something else in the meantime.
+    """
+    pairs = list(zip(rows.questions, rows.answers, strict=True))
+    chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
+    if len(pairs) < _POOLED:
+        yield lambda progress: _told(map(_scan, chunks), len(pairs), progress)
+        return
+    pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_end_with_parent)
+    try:
+        futures = [pool.submit(_scan, chunk) for chunk in chunks]
+        yield lambda progress: _told(map(Future.result, futures), len(pairs), progress)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _told(parts: Iterator[list[Scanned]], total: int, progress: Tell) -> list[Scanned]:
+    done: list[list[Scanned]] = []
+    progress(_PHASE, 0, total)
+    for part in parts:
+        done.append(part)
+        progress(_PHASE, min(len(done) * _CHUNK, total), total)
+    return list(chain.from_iterable(done))
+
+
+def _scan(pairs: Sequence[tuple[str, str]]) -> list[Scanned]:
+    return [
+        Scanned((language(question), language(answer)), (_kinds(question), _kinds(answer)))
+        for question, answer in pairs
+    ]
+
+
+def _kinds(text: str) -> frozenset[str]:
+    return frozenset(found.kind for found in find(text))
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that started it is killed; by itself it would wait for work for ever."""
+    parent = parent_process()
+    if parent is not None:
+
+        def watch() -> None:
+            parent.join()
+            os._exit(1)
+
+        threading.Thread(target=watch, daemon=True).start()

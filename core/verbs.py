@@ -1,0 +1,55 @@
+"""What the verbs of the command line have in common."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from core import jobs
+from core.errors import StudioError
+from core.job_folder import Status
+from core.paths import Home
+from core.tasks import Task
+
+Verb = Callable[[argparse.Namespace, Home], Any]
+"""Does the work and returns what `--json` prints; None when it has printed all there is."""
+
+_LOOK_SECONDS = 0.3
+
+
+def add_verb(verbs: Any, name: str, action: Verb, help_text: str) -> argparse.ArgumentParser:
+    """A parser for one verb, with the options that every verb has; `verbs` is what `add_subparsers` returned."""
+    sub: argparse.ArgumentParser = verbs.add_parser(name, help=help_text, description=help_text)
+    sub.add_argument("--home", metavar="DIR", help="home folder (default: GRPO_STUDIO_HOME, else workspace/)")
+    sub.add_argument("--json", action="store_true", help="JSON on standard output")
+    sub.set_defaults(verb=action)
+    return sub
+
+
+def finish_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Any:
+    """Start a task, say on standard error what it is busy with, and return its result; Ctrl-C asks it to stop.
+
+    Raises:
+        StudioError: the task failed or was stopped; the message says why.
+    """
+    task, phase = jobs.start_task(home, kind, arguments), ""
+    while (status := _look(task)).live:
+        if status.phase not in ("", phase):
+            phase = status.phase
+            print(f"{phase} …", file=sys.stderr, flush=True)
+    if status.state == "finished":
+        return task.result()
+    if status.state == "stopped":
+        raise StudioError("Stopped before it was done; what was there before is as it was.")
+    raise StudioError(status.error or f"The work was interrupted. Start it again; its log is {task.log}.")
+
+
+def _look(task: Task) -> Status:
+    try:
+        return jobs.wait(task, _LOOK_SECONDS)
+    except KeyboardInterrupt:
+        print("Stopping.", file=sys.stderr)
+        task.stop_request.touch()
+        return task.status()
