@@ -33,19 +33,19 @@ if run is None:
     config = None
     left, right = st.columns([3, 2], gap="large")
     with left:
-        model = forms.model_name()
+        model = forms.model_name(home)
         try:
             data = forms.data_config(home)
             if data:
-                forms.data_preview(data)
+                forms.data_preview(data, home)
         except StudioError as error:
             data = None
             output.problem(error)
         preset, size = forms.reward_preset(), forms.run_size()
         with st.expander("Advanced settings", icon=":material/tune:"):
-            base = preset_config(size, preset)
             try:
-                config = forms.advanced(base, f"{size}.{preset}")
+                base = forms.suited(preset_config(size, preset), data, home)
+                config = forms.advanced(base, forms.scope(size, preset, data))
             except StudioError as error:
                 output.problem(error)
     with right, st.container(border=True):

@@ -8,18 +8,23 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from core.config import COMPONENTS, EMBEDDED_POLICY, SAMPLE, DataConfig, RunConfig, with_changes
-from core.datasets import FORMATS, TEST, read_rows
+from core.config import COMPONENTS, EMBEDDED_POLICY, PREPARED, SAMPLE, DataConfig, RunConfig, with_changes
+from core.data.prepared import find, list_prepared, run_config
+from core.datasets import TRAIN, read_rows
+from core.errors import DataError
 from core.models import EMBEDDED
 from core.paths import Home
 from core.presets import SIZES
+from core.record_files import FORMATS
 from core.rewards import PRESET_NOTES
-from studio import output
+from studio import output, state
+from studio.data_model import Kind, kind_of
 from studio.uploads import store_upload
 from studio.words import COMPONENT_HELP, COMPONENT_TITLES, PRESET_TITLES
 
 _EMBEDDED, _LOCAL, _HUB = "Embedded", "Local directory", "Hugging Face id"
-_SAMPLE, _UPLOAD, _PATH = "Sample", "Upload", "File on this machine"
+_SOURCES: dict[Kind, str] = {"embedded": _EMBEDDED, "local": _LOCAL, "hub": _HUB}
+_SAMPLE, _PREPARED, _UPLOAD, _PATH = "Sample", "Prepared", "Upload", "File on this machine"
 
 
 @dataclass(frozen=True)
@@ -55,15 +60,20 @@ TRAIN_FIELDS = (
 
 
 def choice(
-    label: str, options: list[str], key: str, titles: dict[str, str] | None = None, show_label: bool = True
+    label: str,
+    options: list[str],
+    key: str,
+    titles: dict[str, str] | None = None,
+    show_label: bool = True,
+    default: str | None = None,
 ) -> str:
-    """A row of options of which exactly one is chosen."""
+    """A row of options of which exactly one is chosen, at first the default or else the first."""
     shown = titles or {}
     return str(
         st.segmented_control(
             label,
             options,
-            default=options[0],
+            default=default or options[0],
             required=True,
             label_visibility="visible" if show_label else "collapsed",
             key=key,
@@ -72,16 +82,28 @@ def choice(
     )
 
 
-def model_name() -> str:
-    """Asks which model to train; empty while nothing is named."""
-    source = choice("Model", [_EMBEDDED, _LOCAL, _HUB], "model_source")
+def model_name(home: Home) -> str:
+    """Asks which model to train, at first the one that the wanted data was prepared for; empty while none is named."""
+    wanted = _prepared_for(home, state.wanted_data())
+    source = choice("Model", [_EMBEDDED, _LOCAL, _HUB], "model_source", default=_SOURCES[kind_of(wanted)])
+    named = {_SOURCES[kind_of(wanted)]: wanted}
     if source == _EMBEDDED:
         model = EMBEDDED[EMBEDDED_POLICY]
         st.caption(f"{model.title}: comes with the studio, needs no network, trains on a processor.")
         return EMBEDDED_POLICY
     if source == _LOCAL:
-        return _text("Model folder", "model_folder", "/models/my-model", "Holds config.json and .safetensors weights.")
-    return _text("Hugging Face id", "model_hub_id", "org/model", "Downloaded when the run starts; needs a network.")
+        note, given = "Holds config.json and .safetensors weights.", named.get(_LOCAL, "")
+        return _text("Model folder", "model_folder", "/models/my-model", note, given)
+    note, given = "Downloaded when the run starts; needs a network.", named.get(_HUB, "")
+    return _text("Hugging Face id", "model_hub_id", "org/model", note, given)
+
+
+def _prepared_for(home: Home, data: str | None) -> str:
+    """The model that a prepared data set was made for; the embedded one when there is no such data set."""
+    try:
+        return find(home, data).manifest.draft.model if data else EMBEDDED_POLICY
+    except DataError:
+        return EMBEDDED_POLICY
 
 
 def data_config(home: Home) -> DataConfig | None:
@@ -90,9 +112,13 @@ def data_config(home: Home) -> DataConfig | None:
     Raises:
         StudioError: the upload cannot be kept.
     """
-    source = choice("Data", [_SAMPLE, _UPLOAD, _PATH], "data_source")
+    wanted = state.wanted_data()
+    sources = [_SAMPLE, _PREPARED, _UPLOAD, _PATH]
+    source = choice("Data", sources, "data_source", default=_PREPARED if wanted else _SAMPLE)
     if source == _SAMPLE:
         return DataConfig(path=SAMPLE)
+    if source == _PREPARED:
+        return _prepared(home, wanted)
     path = (
         _uploaded(home)
         if source == _UPLOAD
@@ -106,6 +132,32 @@ def data_config(home: Home) -> DataConfig | None:
     return DataConfig(path=path, question=question, answer=answer) if path else None
 
 
+def _prepared(home: Home, wanted: str | None) -> DataConfig | None:
+    names = [data.name for data in list_prepared(home)]
+    if not names:
+        st.caption("Nothing is prepared yet. The Data page makes a data set out of a file, checked and split.")
+        return None
+    if wanted is not None and wanted not in names:
+        output.warning(f"There is no prepared data set {wanted}. Choose another one.")
+    index = names.index(wanted) if wanted in names else 0
+    name = st.selectbox("Prepared data set", names, index=index, key="prepared_data")
+    return DataConfig(path=f"{PREPARED}{name}")
+
+
+def suited(base: RunConfig, data: DataConfig | None, home: Home) -> RunConfig:
+    """`base` with the prompt and the limits that come with a prepared data set; other data brings none.
+
+    Raises:
+        DataError: the data set is not there or broken.
+    """
+    return base if data is None or data.prepared is None else run_config(base, find(home, data.prepared))
+
+
+def scope(size: str, preset: str, data: DataConfig | None) -> str:
+    """Names what the advanced settings start from."""
+    return ".".join(filter(None, (size, preset, data.prepared if data else None)))
+
+
 def _uploaded(home: Home) -> str:
     file = st.file_uploader("Data file", type=[ending.lstrip(".") for ending in FORMATS], key="data_upload")
     return "" if file is None else str(store_upload(home, file.name, file.getvalue()))
@@ -115,16 +167,19 @@ def _text(label: str, key: str, placeholder: str, note: str, value: str = "") ->
     return (st.text_input(label, value=value, key=key, placeholder=placeholder, help=note or None) or "").strip()
 
 
-def data_preview(data: DataConfig) -> None:
+def data_preview(data: DataConfig, home: Home) -> None:
     """Reads the rows and shows how many there are, and the first of them.
 
     Raises:
         DataError: the file cannot be used.
     """
-    rows = read_rows(data)
-    test = sum(row.split == TEST for row in rows)
+    rows = read_rows(data, home)
+    training = sum(row.split == TRAIN for row in rows)
     kind = "Medical questions with short reference answers. " if data.path == SAMPLE else ""
-    st.caption(f"{kind}{len(rows) - test} rows to train on, {test} held out.")
+    st.caption(f"{kind}{training} rows to train on, {len(rows) - training} held out.")
+    if data.prepared is not None:
+        draft = find(home, data.prepared).manifest.draft
+        st.caption(f"Its prompt and limits come with it; they were checked for {output.escape(draft.model)}.")
     with st.expander("First rows"):
         output.texts([{"Question": row.question, "Reference answer": row.answer} for row in rows[:5]], key="first_rows")
 

@@ -28,8 +28,9 @@ class Entry:
 
 
 OVERVIEW = Entry("overview.py", "Overview", ":material/dashboard:")
+DATA = Entry("data.py", "Data", ":material/dataset:")
 TRAIN = Entry("train.py", "Train", ":material/model_training:")
-ENTRIES: Sequence[Entry] = (OVERVIEW, TRAIN)
+ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, TRAIN)
 """In the order of the menu; the first is the one that opens."""
 
 

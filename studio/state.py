@@ -1,9 +1,12 @@
-"""Typed access to what the studio remembers of a session: the run that is open, in the address and its session."""
+"""Typed access to what the studio remembers of a session: what is open, in the address, and what widgets hold."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
+from core.data.tables import Table, find_table
 from core.paths import Home
 from core.runs import Run, find_run, list_runs
 
@@ -11,6 +14,14 @@ _RUN = "run"
 """The query parameter that names the open run, so that a reload finds it again."""
 _NEW = "new"
 _RUN_CHOICE = "run_choice"
+_TABLE = "table"
+"""The query parameter that names the open table."""
+_IMPORT = "import"
+"""The query parameter that names the task that makes a table."""
+_DATA = "data"
+"""The query parameter of the form for a new run that names a prepared data set."""
+_REFUSED = "refused"
+"""Why the last values of a form could not be kept, by the name of the form."""
 
 
 def run_query(run_id: str) -> dict[str, str]:
@@ -69,3 +80,97 @@ def run_selector(runs: list[Run], current: Run | None) -> None:
         on_change=open_chosen_run,
         width=300,
     )
+
+
+def new_run_on(name: str) -> dict[str, str]:
+    """The query parameters of the Train page with the form for a new run on a prepared data set."""
+    return {**new_run_query(), _DATA: name}
+
+
+def wanted_data() -> str | None:
+    """The prepared data set that the address asks a new run to be trained on."""
+    return st.query_params.get(_DATA)
+
+
+def open_table(table_id: str) -> None:
+    """Make the Data page show this table from its next run on."""
+    st.query_params.from_dict({_TABLE: table_id})
+
+
+def close_table() -> None:
+    """Make the Data page ask for a source again."""
+    st.query_params.clear()
+
+
+def chosen_table(home: Home) -> Table | None:
+    """The table that the address names.
+
+    Raises:
+        DataError: it is not there.
+    """
+    asked = st.query_params.get(_TABLE)
+    return find_table(home, asked) if asked else None
+
+
+def open_import(task_id: str) -> None:
+    """Make the Data page follow the task that makes a table."""
+    st.query_params.from_dict({_IMPORT: task_id})
+
+
+def chosen_import() -> str | None:
+    """The task that the address names."""
+    return st.query_params.get(_IMPORT)
+
+
+def value(key: str) -> Any:
+    """What the widget with this key holds; None when it was never drawn."""
+    return st.session_state.get(key)
+
+
+def show(key: str, kept: Any, form: str = "") -> None:
+    """Make a widget hold what is kept on disk; while its form is refused it keeps what was entered."""
+    if key not in st.session_state or refusal(form) is None:
+        st.session_state[key] = kept
+
+
+def refuse(form: str, reason: str) -> None:
+    """Remember why what was entered in a form cannot be kept."""
+    st.session_state.setdefault(_REFUSED, {})[form] = reason
+
+
+def accept(form: str) -> None:
+    """What is entered in a form has been kept."""
+    st.session_state.setdefault(_REFUSED, {}).pop(form, None)
+
+
+def refusal(form: str) -> str | None:
+    """Why what is entered in a form cannot be kept; None when it has been."""
+    reasons: dict[str, str] = st.session_state.get(_REFUSED, {})
+    return reasons.get(form)
+
+
+def chosen_row(table: Table) -> int | None:
+    """The number of the row of a table that is looked at in full."""
+    number: int | None = st.session_state.get(f"{table.id}.row")
+    return number
+
+
+def choose_row(table: Table, number: int) -> None:
+    """Look at another row in full."""
+    st.session_state[f"{table.id}.row"] = number
+
+
+def looked_at(table: Table) -> tuple[int, str] | None:
+    """The number of the finding whose mend's changes are shown, and that mend as JSON."""
+    mend: tuple[int, str] | None = st.session_state.get(f"{table.id}.mend")
+    return mend
+
+
+def look_at(table: Table, number: int, mend: str) -> None:
+    """Show what the mend of a finding changes."""
+    st.session_state[f"{table.id}.mend"] = (number, mend)
+
+
+def look_away(table: Table) -> None:
+    """Show no mend's changes any more."""
+    st.session_state.pop(f"{table.id}.mend", None)

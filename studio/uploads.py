@@ -4,27 +4,31 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from core.datasets import FORMATS
 from core.errors import DataError
 from core.paths import Home, inside, valid_name, write_bytes
+from core.record_files import FORMATS
 
 _STEM = 40
 
 
-def store_upload(home: Home, name: str, content: bytes) -> Path:
+def store_upload(home: Home, name: str, content: bytes, kinds: Sequence[str] = FORMATS) -> Path:
     """Write an upload under a name of our own making: a cleaned stem, the digest of its content, a known ending.
 
     The browser's file name may be anything, a path among it, so nothing but letters and digits of it is used.
+
+    Args:
+        kinds: the endings that are taken.
 
     Raises:
         DataError: the ending is not one the studio reads.
         StorageError: the disk is full.
     """
     suffix = Path(name).suffix.lower()
-    if suffix not in FORMATS:
-        raise DataError(f"{Path(name).name} ends in {suffix or 'nothing'!r}: choose a {' or '.join(FORMATS)} file.")
+    if suffix not in kinds:
+        raise DataError(f"{Path(name).name} ends in {suffix or 'nothing'!r}: choose a {' or '.join(kinds)} file.")
     stem = re.sub(r"[^a-z0-9]+", "-", Path(name).stem.lower()).strip("-")[:_STEM] or "data"
     digest = hashlib.sha256(content).hexdigest()[:12]
     path = inside(home.data, home.data / valid_name(f"{stem}-{digest}{suffix}"))

@@ -1,0 +1,108 @@
+"""Tasks as the Data page shows them: found again on disk, followed with a bar and a Stop button, explained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import streamlit as st
+
+from core import jobs
+from core.errors import RunError, StudioError
+from core.job_folder import Status
+from core.paths import Home, is_name
+from core.tasks import REQUEST, Task
+from studio import live, output, settings, state
+
+
+def find(home: Home, task_id: str) -> Task | None:
+    """The task with this id; None when it is not there any more."""
+    folder = home.tasks / task_id
+    return Task(folder) if is_name(task_id) and (folder / REQUEST).is_file() else None
+
+
+def newest(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task | None:
+    """The task of this kind that was asked last with these arguments, among others perhaps."""
+    found = []
+    for folder in home.tasks.glob(f"{kind}-*"):
+        with suppress(FileNotFoundError):  # old tasks are removed when new ones are made
+            task = Task(folder)
+            if task.kind() == kind and arguments.items() <= task.arguments().items():
+                found.append(((folder / REQUEST).stat().st_mtime_ns, task))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
+
+
+def start(home: Home, kind: str, arguments: Mapping[str, Any]) -> None:
+    """Start a task; the page finds it again by its arguments. An import is named in the address."""
+    try:
+        task = jobs.start_task(home, kind, arguments)
+    except StudioError as error:
+        state.refuse(kind, str(error))
+        return
+    state.accept(kind)
+    if kind == "import":
+        state.open_import(task.id)
+
+
+def follow(task: Task) -> None:
+    """Show how far a live task is; the page is drawn again when it has ended."""
+    live.refreshing(_bar, settings.REFRESH_SECONDS if task.status().live else None, task)
+
+
+def explain(task: Task | None, kind: str, again: str) -> None:
+    """Say why there is no result, when there is none for a reason.
+
+    Args:
+        again: what to do about a task that was stopped or lost.
+    """
+    problem = state.refusal(kind)
+    if problem is not None:
+        output.problem(problem)
+    status = None if task is None else task.status()
+    if status is None or status.live or status.state == "finished":
+        return
+    if status.state == "failed":
+        output.problem(status.error)
+    elif status.state == "stopped":
+        output.warning(f"Stopped. {again}")
+    else:
+        output.warning(f"It ended without a word, perhaps with the machine. {again}")
+
+
+def part_done(status: Status) -> float:
+    """How much of its phase a task has done, from 0 to 1."""
+    return min(max(status.done / status.total, 0.0), 1.0) if status.total else 0.0
+
+
+def progress_text(status: Status) -> str:
+    """What a task is busy with.
+
+    >>> progress_text(Status("running", phase="reading rows", done=1, total=4))
+    'Reading rows, 25%'
+    """
+    if status.state == "stopping":
+        return "Stopping"
+    phase = (status.phase or "starting").capitalize()
+    return f"{phase}, {part_done(status):.0%}" if status.total else phase
+
+
+def _bar(task: Task) -> None:
+    status = task.status()
+    if not status.live:
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(part_done(status), text=output.escape(progress_text(status)))
+        st.button(
+            "Stop",
+            icon=":material/stop_circle:",
+            key=f"stop {task.id}",
+            disabled=status.state == "stopping",
+            on_click=_stop,
+            args=(task,),
+        )
+
+
+def _stop(task: Task) -> None:
+    with suppress(RunError):  # it has just ended by itself
+        jobs.stop(task)

@@ -1,0 +1,42 @@
+"""Reading a table back: pages, search, single rows, single columns."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.data.tables import Table, find_table
+from core.errors import DataError
+from core.paths import Home
+from tests.build_tables import make_table
+
+
+@pytest.fixture
+def table(home: Home) -> Table:
+    rows = [
+        {"question": f"Question {n}?", "answer": "ÄRZTLICH" if n == 7 else None, 'a "b"': "x"} for n in range(1, 11)
+    ]
+    return make_table(home, rows)
+
+
+def test_a_page_holds_the_rows_it_is_asked_for_in_order(table: Table) -> None:
+    assert [row["row"] for row in table.page(4, 3)] == [5, 6, 7]
+
+
+def test_the_search_knows_no_case_and_looks_at_all_columns(table: Table) -> None:
+    assert [row["row"] for row in table.page(0, 50, "ärztlich")] == [7]
+    assert table.count("QUESTION 1") == 2
+
+
+def test_rows_are_found_by_their_numbers_in_the_order_of_the_table(table: Table) -> None:
+    assert [row["question"] for row in table.rows([9, 2, 99])] == ["Question 2?", "Question 9?"]
+
+
+def test_the_cells_of_a_column_come_with_their_rows_whatever_its_name(table: Table) -> None:
+    assert table.cells("answer")[5:7] == [(6, None), (7, "ÄRZTLICH")]
+    assert len(table.cells('a "b"')) == 10
+
+
+@pytest.mark.parametrize("table_id", ["gone", "../tables", ""])
+def test_a_table_that_is_not_there_is_refused(home: Home, table_id: str) -> None:
+    with pytest.raises(DataError, match="There is no table"):
+        find_table(home, table_id)

@@ -1,0 +1,46 @@
+"""Tasks found again by what they were asked."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from core.job_folder import Status
+from core.paths import Home
+from core.tasks import REQUEST, Task, create_task
+from studio import data_tasks
+
+
+def asked(home: Home, kind: str, order: int, **arguments: str) -> Task:
+    """A task asked for at the given second."""
+    task = create_task(home, kind, arguments)
+    os.utime(task.folder / REQUEST, (order, order))
+    return task
+
+
+def test_the_newest_task_with_these_arguments_is_found(home: Home) -> None:
+    asked(home, "report", 1, table="a")
+    wanted = asked(home, "report", 3, table="a", extra="x")
+    asked(home, "report", 2, table="a")
+    asked(home, "report", 4, table="b")
+    asked(home, "prepare", 5, table="a")
+    assert data_tasks.newest(home, "report", {"table": "a"}) == wanted
+
+
+def test_no_task_is_found_where_none_was_asked(home: Home) -> None:
+    assert data_tasks.newest(home, "report", {"table": "a"}) is None
+
+
+@pytest.mark.parametrize("task_id", ["gone", "../runs", "", "a/b"])
+def test_an_address_that_names_no_task_finds_none(home: Home, task_id: str) -> None:
+    assert data_tasks.find(home, task_id) is None
+
+
+@pytest.mark.parametrize(("done", "total", "part"), [(0, 0, 0.0), (1, 4, 0.25), (9, 4, 1.0)])
+def test_a_bar_stays_between_empty_and_full(done: int, total: int, part: float) -> None:
+    assert data_tasks.part_done(Status("running", done=done, total=total)) == part
+
+
+def test_a_task_that_is_being_stopped_says_so() -> None:
+    assert data_tasks.progress_text(Status("stopping", phase="reading rows", done=1, total=2)) == "Stopping"
