@@ -19,7 +19,7 @@ from typing import Any
 from core import jobs
 from core.completions import held_out, summarise
 from core.config import PREPARED, SAMPLE, DataConfig, RunConfig, Tags, read_config, with_changes
-from core.data.prepared import find, list_prepared, run_config
+from core.data.prepared import find, run_config
 from core.data_cli import add_data_verbs
 from core.datasets import refuse_single_split
 from core.errors import ConfigError, StudioError
@@ -83,7 +83,7 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=int, metavar="N", help="training steps")
     parser.add_argument("--seed", type=int, metavar="S", help="random seed")
     parser.add_argument("--model", metavar="NAME", help="embedded name, local directory or Hugging Face id")
-    parser.add_argument("--data", metavar="DATA", help="prepared data set, or a JSONL or CSV file")
+    parser.add_argument("--data", metavar="DATA", help="'sample', a JSONL or CSV file, or a prepared data set")
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="learning rate; 0 makes a control run")
     parser.add_argument("--detach", action="store_true", help="start the run and return at once")
 
@@ -156,13 +156,14 @@ def _with_data(config: RunConfig, options: argparse.Namespace, home: Home) -> Ru
     if options.data is None:
         return config
     refuse_single_split(DataConfig(path=options.data))
-    name = options.data.removeprefix(PREPARED)
-    if options.data.startswith(PREPARED) or name in {data.name for data in list_prepared(home)}:
-        data = find(home, name)
-        model = config.model if options.config else data.manifest.draft.model
-        return with_changes(run_config(config, data), {"model": model})
-    path = SAMPLE if options.data == SAMPLE else str(Path(options.data).resolve())
-    return with_changes(config, {"data.path": path, "data.fingerprint": ""})
+    if options.data == SAMPLE:
+        return with_changes(config, {"data.path": SAMPLE, "data.fingerprint": ""})
+    named = options.data.startswith(PREPARED)
+    if not named and ("/" in options.data or Path(options.data).is_file()):
+        return with_changes(config, {"data.path": str(Path(options.data).resolve()), "data.fingerprint": ""})
+    data = find(home, options.data.removeprefix(PREPARED))
+    model = config.model if options.config else data.manifest.draft.model
+    return with_changes(run_config(config, data), {"model": model})
 
 
 def _started(run: Run, options: argparse.Namespace) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ from pydantic import ValidationError
 from core.config import SAMPLE, replace_fields, validation_sentence
 from core.data.columns import guess_mapping
 from core.data.draft import SPLITS, Draft, Mend
-from core.data.mending import check_mapping, draft_of, preview
+from core.data.findings import lasting_mends
+from core.data.mending import Change, check_mapping, draft_of, preview
 from core.data.prepared import PreparedData, find, list_prepared, verify
-from core.data.quality import Finding, Report, kept_report
+from core.data.quality import Finding, Report, is_current, kept_report
 from core.data.sources import parse_source
 from core.data.tables import ROW, Table, find_table, list_tables, text_columns
 from core.errors import ConfigError, DataError
@@ -42,6 +43,8 @@ def import_source(options: argparse.Namespace, home: Home) -> Any:
     if not options.json:
         print(f"Table {table.id}: {about.rows} rows with the columns {text_columns(about.columns)}.")
         print(*(f"Note: {note}" for note in about.notes), sep="\n", end="\n" if about.notes else "")
+        if about.left_out:
+            print(f"Left out: {about.left_out_count} row(s) that cannot be read.")
         for part in about.left_out[:_SHOWN]:
             print(f"Left out: line {part.line}: {one_line(part.reason)}")
         print(_meaning(draft) if draft else "Say which columns hold question and answer: python -m core data map")
@@ -113,13 +116,18 @@ def show(options: argparse.Namespace, home: Home) -> Any:
 def map_columns(options: argparse.Namespace, home: Home) -> Any:
     """Change what has been decided about a table; what no option names stays as it is."""
     table = _table(options, home)
-    draft = _changed(table.draft(), table, options)
+    before = table.draft()
+    wanted = _changed(before, table, options)
     about = table.about()
-    check_mapping(draft.mapping, about.columns, about.title)
-    check_prompt(draft.prompt)
+    check_mapping(wanted.mapping, about.columns, about.title)
+    check_prompt(wanted.prompt)
+    draft = wanted if before is None else wanted.model_copy(update={"mends": lasting_mends(before, wanted.mapping)})
     table.keep(draft)
     if not options.json:
         print(_meaning(draft))
+        dropped = len(wanted.mends) - len(draft.mends)
+        if dropped:
+            print(f"{dropped} mend(s) were for the texts of other columns and are dropped. Make the report again.")
     return draft.model_dump(mode="json")
 
 
@@ -176,12 +184,15 @@ def mend(options: argparse.Namespace, home: Home) -> Any:
     """Apply the mends of findings of the last report, or take the last mend back."""
     table = _table(options, home)
     draft = draft_of(table)
+    if options.preview and options.undo:
+        raise ConfigError("--preview changes nothing and --undo takes a mend back. Give one or the other.")
+    chosen = [_mend_of(table, number) for number in options.findings]
     if options.preview:
-        return _previewed(table, draft, options)
+        return _previewed(table, draft, chosen, options)
     if options.undo:
         draft = draft.model_copy(update={"mends": draft.mends[:-1]})
-    chosen = tuple(_mend_of(table, number) for number in options.findings)
-    draft = draft.model_copy(update={"mends": (*draft.mends, *chosen)})
+    for each in chosen:
+        draft = _with(draft, each)
     table.keep(draft)
     if not options.json:
         print(f"{len(draft.mends)} mend(s) are applied. Run the report again to see what is left.")
@@ -190,6 +201,11 @@ def mend(options: argparse.Namespace, home: Home) -> Any:
 
 def _mend_of(table: Table, number: int) -> Mend:
     found = kept_report(table).findings
+    if not is_current(table):
+        raise DataError(
+            "The report was made before something was decided otherwise about this table, so its rows may not be those "
+            f"that stand there now. Make it again: python -m core data report {table.id}"
+        )
     if not 1 <= number <= len(found):
         raise ConfigError(f"There is no finding {number}: the last report has {len(found)}. Look at it again first.")
     chosen = found[number - 1].mend
@@ -198,8 +214,18 @@ def _mend_of(table: Table, number: int) -> Mend:
     return chosen
 
 
-def _previewed(table: Table, draft: Draft, options: argparse.Namespace) -> Any:
-    changes = [change for number in options.findings for change in preview(table, draft, _mend_of(table, number))]
+def _with(draft: Draft, mend: Mend) -> Draft:
+    """The draft with one mend more, unless it has that one already: two findings may share a mend."""
+    return draft if mend in draft.mends else draft.model_copy(update={"mends": (*draft.mends, mend)})
+
+
+def _previewed(table: Table, draft: Draft, mends: Sequence[Mend], options: argparse.Namespace) -> Any:
+    """What each mend would change behind those before it, as they would be applied."""
+    changes: list[Change] = []
+    for each in mends:
+        if each not in draft.mends:
+            changes += preview(table, draft, each)
+            draft = _with(draft, each)
     if not options.json:
         for change in changes:
             after = "(left out)" if change.after is None else one_line(change.after)

@@ -54,11 +54,14 @@ _children: list[subprocess.Popen[bytes]] = []
 def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
     """Check what can be checked, make the run's directory and start its job; the run remembers its data's fingerprint.
 
+    A fingerprint that `config` has from an earlier run is not compared: a new run takes the data as it is.
+
     Raises:
         RunError: the machine is busy with another run.
         DataError, ModelError: what the run needs is missing or wrong.
         StorageError: there is too little room.
     """
+    config = with_changes(config, {"data.fingerprint": ""})
     refuse_unready(home, config)
     config = with_changes(config, {"data.fingerprint": fingerprint(config.data, home)})
     with _one_starter(home):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -72,13 +72,7 @@ def _jsonl_records(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, An
     for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(
-                f"Line {number} of {path.name} is not valid JSON ({error.msg} at column {error.colno}). "
-                "Correct or remove that line."
-            ) from error
+        record = _parsed(line, f"Line {number} of {path.name}")
         if not isinstance(record, dict):
             raise DataError(
                 f"Line {number} of {path.name} is not a JSON object but a {type(record).__name__}. Write one object "
@@ -87,10 +81,29 @@ def _jsonl_records(text: str, path: Path) -> Iterator[tuple[int, Mapping[str, An
         yield number, record
 
 
+def _parsed(line: str, place: str) -> Any:
+    try:
+        record = json.loads(line)
+        if "\\u" in line:
+            json.dumps(record, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        reason = f"is not valid JSON ({error.msg} at column {error.colno})"
+        raise DataError(f"{place} {reason}. Correct or remove that line.") from error
+    except RecursionError as error:
+        raise DataError(f"{place} holds JSON that is nested too deeply. Correct or remove that line.") from error
+    except UnicodeEncodeError as error:
+        half = f"\\u{ord(error.object[error.start]):04x}"
+        raise DataError(f"{place} holds half a character, {half}. Correct or remove that line.") from error
+    except ValueError as error:  # Python reads no integers of thousands of digits
+        raise DataError(f"{place} holds a number with too many digits. Shorten it or put it in quotes.") from error
+    return record
+
+
 def _csv_records(text: str, path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     records: list[tuple[int, Mapping[str, Any]]] = []
     try:
+        _refuse_equal(reader.fieldnames or (), path)
         for record in reader:
             if None in record or None in record.values():
                 raise DataError(
@@ -101,3 +114,10 @@ def _csv_records(text: str, path: Path) -> list[tuple[int, Mapping[str, Any]]]:
     except csv.Error as error:
         raise DataError(f"Line {reader.line_num} of {path.name} is not valid CSV ({error}). Correct it.") from error
     return records
+
+
+def _refuse_equal(headings: Sequence[str], path: Path) -> None:
+    """Of two columns with one name only the last would be read. Columns without a name are never asked for."""
+    twice = sorted({repr(name) for name in headings if name.strip() and headings.count(name) > 1})
+    if twice:
+        raise DataError(f"The heading of {path.name} names {', '.join(twice)} more than once. Rename or remove one.")

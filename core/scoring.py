@@ -57,7 +57,7 @@ class Scores:
     """What `Scorer.score` found; every array has one row for each sample, in their order.
 
     Attributes:
-        components: shape (samples, 3), columns as in `core.rewards.COMPONENTS`.
+        components: shape (samples, 3), columns as in `core.config.COMPONENTS`.
         valid, well_formed: shape (samples,).
         rewards, advantages: shape (samples,).
         effective: share of the within-group variance that each component, and last validity, carries; None when nothing

@@ -96,8 +96,8 @@ def create_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
     _forget_old(home)
     task = Task(new_folder(home.tasks, f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"))
     (task.folder / "control").mkdir()
-    write_json(task.folder / REQUEST, {"kind": kind, "arguments": dict(arguments)})
     task.write_status(Status(state="starting", started=time.time(), updated=time.time()))
+    write_json(task.folder / REQUEST, {"kind": kind, "arguments": dict(arguments)})  # last: it makes the folder a task
     return task
 
 

@@ -6,7 +6,6 @@ whatever happens.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -118,5 +117,4 @@ def _failed(job: Task | Run, message: str) -> int:
 
 
 if __name__ == "__main__":
-    os.umask(0o022)
     sys.exit(main(Path(sys.argv[1]), Path(sys.argv[2])))

@@ -7,10 +7,12 @@ from typing import Any
 
 from core.data.columns import guess_mapping
 from core.data.draft import Draft, Mapping, Mend
+from core.data.findings import lasting_mends
 from core.data.mending import check_mapping
 from core.data.tables import About, Table
 from core.errors import DataError
 from core.prompts import PROMPTS
+from studio import output
 
 FIRST_PROMPT = "concise"
 """The preset a draft begins with: the one that the embedded model can follow."""
@@ -33,16 +35,21 @@ def begin(table: Table) -> None:
 
 
 def keep_mapping(table: Table, mapping: Mapping) -> None:
-    """Keep which columns mean what.
+    """Keep which columns mean what; mends that were for the texts of other columns are dropped, with a warning.
 
     Raises:
         DataError: the columns cannot be used like that.
     """
     check_mapping(mapping, about(table).columns, about(table).title)
-    if table.draft() is None:
+    draft = table.draft()
+    if draft is None:
         table.keep(Draft(table=table.id, mapping=mapping, prompt=PROMPTS[FIRST_PROMPT].prompt))
-    else:
-        change(table, mapping=mapping)
+        return
+    mends = lasting_mends(draft, mapping)
+    change(table, mapping=mapping, mends=mends)
+    dropped = len(draft.mends) - len(mends)
+    if dropped:
+        output.warning(f"{dropped} mend(s) were for the texts of other columns and are dropped. Check the rows again.")
 
 
 def change(table: Table, **changes: Any) -> None:

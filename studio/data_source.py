@@ -90,9 +90,9 @@ def opened(table: Table) -> None:
 
 
 def _left_out(about: About) -> None:
-    count = len(about.left_out)
+    count = about.left_out_count
     output.warning(
-        f"{count} record{'' if count == 1 else 's'} could not be read and {'is' if count == 1 else 'are'} left out."
+        f"{count:,} record{'' if count == 1 else 's'} could not be read and {'is' if count == 1 else 'are'} left out."
     )
     with st.expander("What was left out"):
         output.texts([{"Line": str(part.line), "Reason": part.reason} for part in about.left_out], key="left_out")

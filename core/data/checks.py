@@ -255,17 +255,18 @@ def identifying(rows: Rows, scanned: Sequence[Scanned]) -> list[Finding]:
     """Rows with likely patient identifiers, one finding for each kind."""
     found = []
     for kind in KINDS:
-        sides = [[index for index, row in enumerate(scanned) if kind in row.identifiers[side]] for side in (0, 1)]
-        named = rows.numbers_of(list({*sides[0], *sides[1]}))
+        sides = [[index for index, row in enumerate(scanned) if kind in row.identifiers[side]] for side in range(3)]
+        named = rows.numbers_of(list(set().union(*sides)))
         if named:
-            columns = [column for column, indices in zip((QUESTION, ANSWER), sides, strict=True) if indices]
+            columns = [column for column, indices in zip((QUESTION, ANSWER, None), sides, strict=True) if indices]
+            where = f" In {len(sides[2]):,} of them it stands in a carried column." if sides[2] else ""
             found.append(
                 Finding(
                     kind=f"identifier: {kind}",
                     title=f"{_rows(named)} what looks like {_WITH_ARTICLE.get(kind, 'a ' + kind)} of a person.",
                     detail="A trained model can repeat what it has read. The mend puts placeholders such as "
                     f"[{kind.upper()}] for everything in these rows that looks like an identifier. Names without a "
-                    "title or cue are not noticed: read some rows yourself.",
+                    f"title or cue are not noticed: read some rows yourself.{where}",
                     severity="problem",
                     column=columns[0] if len(columns) == 1 else None,
                     rows=named,

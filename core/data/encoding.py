@@ -32,6 +32,8 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_BEYOND = re.compile(rb"[\x80-\xff]+")
+_SIGN_IN_WORD = re.compile(r"(?<=[^\W\d_])[¡¢£¤¥¦©ª«¬®¯°±²³´¶¹º»¼½¾¿](?=[^\W\d_])")
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _SAMPLE_BYTES = 64_000
 _FEW = 20
@@ -59,30 +61,37 @@ class EncodingDetector:
         """Look at the next piece of the file."""
         if len(self._head) < 1_024:
             self._head += piece[:1_024]
-        if self._is_utf8 and not piece.isascii():
+        if self._is_utf8 and (self._is_unfinished() or not piece.isascii()):
             try:
                 self._utf8.decode(piece)
             except UnicodeDecodeError:
                 self._is_utf8 = False
-        elif self._is_utf8:
-            self._utf8.reset()
         sample = self._before if self._is_utf8 else self._after
         if len(sample) < _SAMPLE_BYTES and not piece.isascii():
             lines = (line for line in piece.split(b"\n") if not line.isascii())
             sample += b"\n".join(lines)[:_SAMPLE_BYTES] + b"\n"
 
-    def result(self) -> Encoding:
-        """What the file is written in. UTF-8 with a few damaged characters is still UTF-8."""
+    def result(self, ended: bool = True) -> Encoding:
+        """What the file is written in. UTF-8 with a few damaged characters is still UTF-8.
+
+        Args:
+            ended: whether the whole file was fed; if not, its last character may be cut.
+        """
         for mark, name in _MARKS:
             if self._head.startswith(mark):
                 return Encoding(name, _note(name))
         wide = _unmarked_utf16(self._head)
         if wide:
             return Encoding(wide, _note(wide))
-        if self._is_utf8 or self._is_damaged_utf8():
+        is_utf8 = self._is_utf8 and not (ended and self._is_unfinished())
+        if is_utf8 or self._is_damaged_utf8():
             return Encoding("utf-8")
-        guess = _guess(bytes(self._after))
+        guess = _guess(bytes(self._after or self._before))
         return Encoding(guess, _note(guess))
+
+    def _is_unfinished(self) -> bool:
+        """Whether the last piece ended inside what may be a character."""
+        return bool(self._utf8.getstate()[0])
 
     def _is_damaged_utf8(self) -> bool:
         text = bytes(self._before + self._after).decode("utf-8", "surrogateescape")
@@ -92,16 +101,16 @@ class EncodingDetector:
 
 
 def chosen_encoding(name: str) -> Encoding:
-    """The encoding that the user named.
+    """The encoding that the user named; UTF-8 may begin with a mark.
 
     Raises:
-        DataError: Python knows no text encoding of this name.
+        DataError: Python knows no text encoding of this name, or none that can read a file.
     """
     try:
-        "".encode(name)
-    except LookupError as error:
+        "a".encode(name).decode(name, "surrogateescape")  # as `Lines` reads
+    except (LookupError, ValueError) as error:
         raise DataError(f"There is no text encoding {name!r}. Use a name such as utf-8, cp1252 or gbk.") from error
-    return Encoding(name)
+    return Encoding("utf-8-sig" if codecs.lookup(name).name == "utf-8" else name)
 
 
 def _unmarked_utf16(head: bytes) -> str | None:
@@ -115,21 +124,31 @@ def _unmarked_utf16(head: bytes) -> str | None:
 
 
 def _guess(sample: bytes) -> str:
+    if _is_alphabetic(sample):
+        return _guess_european(sample)
     matches = from_bytes(sample, cp_isolation=_CANDIDATES)
     best = matches.best()
     if best is None or "cp1252" in best.could_be_from_charset:
-        return "cp1252"
-    if best.encoding == "cp1250" and _reads_as_western(sample):
         return "cp1252"
     if best.encoding in ("big5", "cp932", "cp949") and any(match.encoding == "gb18030" for match in matches):
         return "gb18030"  # a few characters can be any of these; this is the most common by far
     return best.encoding
 
 
-def _reads_as_western(sample: bytes) -> bool:
-    """Whether the few characters beyond ASCII are all letters in windows-1252 too: nothing tells the two apart."""
-    beyond = [character for character in sample.decode("cp1252", "replace") if not character.isascii()]
-    return len(beyond) <= _FEW and all(character.isalpha() for character in beyond)
+def _is_alphabetic(sample: bytes) -> bool:
+    """Whether most bytes beyond ASCII stand alone, as accents and degree signs do; other scripts have whole words."""
+    runs = _BEYOND.findall(sample)
+    return sum(len(run) == 1 for run in runs) > len(runs) / 2
+
+
+def _guess_european(sample: bytes) -> str:
+    """windows-1250 when windows-1252 would put signs such as a superscript inside words, or where long texts say so."""
+    if _SIGN_IN_WORD.search(sample.decode("cp1252", "replace")):
+        return "cp1250"
+    if sum(map(len, _BEYOND.findall(sample))) <= _FEW:
+        return "cp1252"
+    best = from_bytes(sample, cp_isolation=["cp1252", "cp1250"]).best()
+    return "cp1252" if best is None or "cp1252" in best.could_be_from_charset else best.encoding
 
 
 def _note(name: str) -> str | None:

@@ -10,10 +10,12 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from core.config import PromptConfig
-from core.data.draft import Mend
+from core.data.draft import Draft, Mapping, Mend, Resplit
 
 Tell = Callable[[str, int, int], None]
 """Told the phase, how many parts of it are done, and how many there are; `core.tasks.Progress` is one."""
+_OWN = ("row", "question", "answer", "split")
+"""The columns of prepared rows that are not carried along."""
 
 
 class TokenCounter(Protocol):
@@ -100,22 +102,43 @@ class Report(_Model):
     completion_length_reason: str
 
 
+def lasting_mends(draft: Draft, mapping: Mapping) -> tuple[Mend, ...]:
+    """The mends of a draft that still mean something under another mapping.
+
+    Findings name rows for what their question and answer hold; other columns hold other texts. Splitting anew is about
+    no text.
+    """
+    if (mapping.question, mapping.answer) == (draft.mapping.question, draft.mapping.answer):
+        return draft.mends
+    return tuple(mend for mend in draft.mends if isinstance(mend, Resplit))
+
+
 @dataclass(frozen=True)
 class Rows:
-    """The rows to look at, as columns of the same length; cells without a text are empty texts."""
+    """The rows to look at, as columns of the same length; cells without a text are empty texts.
+
+    Attributes:
+        carried: of each row the texts of its carried cells; none that is empty.
+    """
 
     numbers: list[int]
     questions: list[str]
     answers: list[str]
     splits: list[str]
+    carried: list[tuple[str, ...]]
 
     @classmethod
     def of(cls, table: pa.Table) -> Self:
-        """Take the columns row, question, answer and split of an Arrow table."""
+        """Take the columns row, question, answer and split of an Arrow table; all others are carried."""
         question, answer, split = (
             [text or "" for text in table.column(name).to_pylist()] for name in ("question", "answer", "split")
         )
-        return cls(table.column("row").to_pylist(), question, answer, split)
+        others = [name for name in table.column_names if name not in _OWN]
+        carried: list[tuple[str, ...]] = [()] * table.num_rows
+        if others:
+            cells = zip(*(table.column(name).to_pylist() for name in others), strict=True)
+            carried = [tuple(filter(None, row)) for row in cells]
+        return cls(table.column("row").to_pylist(), question, answer, split, carried)
 
     def numbers_of(self, indices: Sequence[int]) -> tuple[int, ...]:
         """The row numbers at these places, in the order of the rows."""

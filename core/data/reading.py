@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic_core import PydanticCustomError
 
 from core.data.binary_files import open_parquet, open_sheet, parquet_records, sheet_records
 from core.data.encoding import Encoding, EncodingDetector, chosen_encoding
@@ -47,6 +48,14 @@ class ReadOptions(BaseModel):
     sheet: str | None = None
     skip_bad: bool = False
 
+    @field_validator("delimiter")
+    @classmethod
+    def _stands_between_cells(cls, delimiter: str | None) -> str | None:
+        if delimiter in ('"', "\n", "\r"):
+            reason = "A double quote or a line end cannot separate cells; use a character such as , or ;"
+            raise PydanticCustomError("delimiter", reason)
+        return delimiter
+
 
 @dataclass(frozen=True)
 class Checked:
@@ -78,8 +87,9 @@ def head_encoding(path: Path) -> Encoding:
     """The encoding of a file as far as its first megabyte shows it."""
     detector = EncodingDetector()
     with path.open("rb") as file:
-        detector.feed(file.read(_PIECE))
-    return detector.result()
+        head = file.read(_PIECE)
+    detector.feed(head)
+    return detector.result(ended=len(head) < _PIECE)
 
 
 @contextmanager

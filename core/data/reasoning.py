@@ -10,7 +10,7 @@ from core.config import Tags
 
 _REASONING_TAGS = ("think", "thinking", "thought", "thoughts", "reasoning", "reflection", "scratchpad")
 _ANSWER_TAGS = ("answer", "final_answer", "response")
-_TOKEN = re.compile(r"<\|[^<>|\s]{1,40}\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<｜[^<>｜]{1,40}｜>")
+_TOKEN = re.compile(r"<\|[^<>|\s]{1,40}\|>|\[/?INST\]|<(?:start|end)_of_turn>|<｜[^<>｜]{1,40}｜>")
 _ANSWER_STARTS = re.compile(
     r"<\|im_start\|>\s*assistant|<\|start_header_id\|>\s*assistant\s*<\|end_header_id\|>|<\|assistant\|>"
     r"|<start_of_turn>\s*model|\[/INST\]|<｜Assistant｜>"
@@ -18,11 +18,13 @@ _ANSWER_STARTS = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _ANSWER_ENDS = re.compile(
-    r"<\|im_end\|>|<\|im_start\|>|<\|eot_id\|>|<\|end_of_text\|>|<\|endoftext\|>|<\|end\|>|<\|user\|>|</s>"
+    r"<\|im_end\|>|<\|im_start\|>|<\|eot_id\|>|<\|end_of_text\|>|<\|endoftext\|>|<\|end\|>|<\|user\|>"
     r"|<end_of_turn>|<｜end▁of▁sentence｜>"
     r"|^[ \t]*#{2,4}[ \t]*(?:instruction|input|question|thinking|thoughts?|reasoning)[ \t]*(?::|$)",
     re.IGNORECASE | re.MULTILINE,
 )
+_TEXT_ENDS = re.compile(r"\A(?:\s*<s>)+|(?:</s>\s*)+\Z")
+_STRUCK = re.compile(r"<s>.*?</s>", re.DOTALL)
 _ROLE = re.compile(r"^[ \t]*(?:assistant|ai|chatbot)[ \t]*[:：][ \t]*", re.IGNORECASE | re.MULTILINE)
 _ALOUD = re.compile(
     r"\b(?:let['’]?s|let us|let me)\s+(?:think|work|reason|go|walk)\b"
@@ -41,7 +43,11 @@ def reasoning_marks(answer: str, tags: Tags) -> tuple[str, ...]:
     marked = any(sign in answer for sign in "<[#")  # no tag and no mark of a chat is without
     found = {
         "tags": marked and _patterns(tags).any_tag.search(answer),
-        "chat marks": marked and any(pattern.search(answer) for pattern in (_TOKEN, _ANSWER_STARTS, _ANSWER_ENDS)),
+        "chat marks": marked
+        and (
+            any(pattern.search(answer) for pattern in (_TOKEN, _ANSWER_STARTS, _ANSWER_ENDS))
+            or _without_text_ends(answer) != answer
+        ),
         "a speaker's name": (":" in answer or "：" in answer) and _ROLE.search(answer),
         "thinking aloud": "step" in answer.lower() and _ALOUD.search(answer),
     }
@@ -63,7 +69,7 @@ def strip_reasoning(answer: str, tags: Tags) -> str:
         text = _ANSWER_STARTS.sub("", _behind_last(_ANSWER_STARTS, text))
         text = _ANSWER_ENDS.sub("", _before_first(_ANSWER_ENDS, text))
         text = _without_tags(text, _patterns(tags))
-        text = _ROLE.sub("", _TOKEN.sub("", text))
+        text = _ROLE.sub("", _TOKEN.sub("", _without_text_ends(text)))
         if _ALOUD.search(text):
             text = _behind_last(_CONCLUSION, _ALOUD.sub("", text))
         text = text.strip()
@@ -105,6 +111,17 @@ def _without_tags(text: str, patterns: _Patterns) -> str:
     text = text[_last_end(patterns.answer_start, text) :]
     text = patterns.reasoning_start.split(text, maxsplit=1)[0]
     return patterns.any_tag.sub("", text)
+
+
+def _without_text_ends(text: str) -> str:
+    """`text` without <s> at its very beginning and </s> at its very end, unless HTML strikes something through there.
+
+    >>> _without_text_ends("<s>Flu.</s>"), _without_text_ends("Take <s>5 mg</s>")
+    ('Flu.', 'Take <s>5 mg</s>')
+    """
+    inner = _TEXT_ENDS.sub("", text)
+    rest = _STRUCK.sub("", inner)
+    return text if "<s>" in rest or "</s>" in rest else inner
 
 
 def _last_end(pattern: re.Pattern[str], text: str) -> int:

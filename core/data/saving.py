@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from itertools import count
@@ -16,12 +15,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from core.config import SAMPLE
 from core.data.draft import SPLITS, Draft, Split
 from core.data.findings import Tell
 from core.data.mending import ANSWER, QUESTION, SPLIT, draft_of, prepared_rows, splits_by_question
 from core.data.prepared import MANIFEST, Manifest, Part, PreparedData, Source, part_file, prepared_folder
+from core.data.sources import workshop
 from core.data.tables import ROW, Table, find_table
-from core.errors import DataError
+from core.errors import ConfigError, DataError
 from core.paths import Home, new_folder, valid_name, write_bytes, write_json
 from core.prompts import check_prompt
 from core.tasks import silent
@@ -29,6 +30,7 @@ from core.tasks import silent
 _NAMED = 5
 """How many faulty rows a message names."""
 _LONGEST_NAME = 64
+_PARTIAL = ".saving-"
 
 
 def save(home: Home, table: Table, draft: Draft, name: str, progress: Tell = silent) -> PreparedData:
@@ -39,19 +41,17 @@ def save(home: Home, table: Table, draft: Draft, name: str, progress: Tell = sil
         DataError: there are no rows to train on, or rows lack their question or answer.
         StorageError: the disk is full or the home cannot be written.
     """
-    valid_name(name, "the name of the data set")
+    _refuse_name(name)
     check_prompt(draft.prompt)
     rows = prepared_rows(table, draft, progress)
     _refuse_useless(rows, draft)
     progress("saving", 0, 0)
-    hidden = new_folder(prepared_folder(home), f".{name}.part")
-    try:
-        manifest = _manifest(table, draft, rows, _write_parts(hidden, rows))
-        write_json(hidden / MANIFEST, json.loads(manifest.model_dump_json()))
-        return PreparedData(_publish(hidden, name))
-    except BaseException:
-        shutil.rmtree(hidden, ignore_errors=True)
-        raise
+    place = prepared_folder(home)
+    with workshop(place, _PARTIAL) as work:
+        made = new_folder(work, name)  # the workshop itself can be read by nobody else
+        manifest = _manifest(table, draft, rows, _write_parts(made, rows))
+        write_json(made / MANIFEST, json.loads(manifest.model_dump_json()))
+        return PreparedData(_publish(made, place, name))
 
 
 def prepare(home: Home, arguments: Mapping[str, Any], progress: Tell) -> dict[str, Any]:
@@ -62,6 +62,14 @@ def prepare(home: Home, arguments: Mapping[str, Any], progress: Tell) -> dict[st
     """
     table = find_table(home, arguments["table"])
     return {"name": save(home, table, draft_of(table), arguments["name"], progress).name}
+
+
+def _refuse_name(name: str) -> None:
+    if valid_name(name, "the name of the data set") == SAMPLE:
+        raise ConfigError(
+            f"the name of the data set is {SAMPLE!r}: a run that is told to train on {SAMPLE!r} takes the questions "
+            "that come with the studio. Choose another name."
+        )
 
 
 def _refuse_useless(rows: pa.Table, draft: Draft) -> None:
@@ -121,15 +129,15 @@ def _notes(counts: Mapping[Split, int], left_out: int) -> list[str]:
     return notes
 
 
-def _publish(hidden: Path, name: str) -> Path:
-    """Give the finished folder its name, the first of `name`, `name-2` … that is free."""
+def _publish(made: Path, place: Path, name: str) -> Path:
+    """Put the finished folder in its place under its name, the first of `name`, `name-2` … that is free."""
     for attempt in count(1):
         suffix = "" if attempt == 1 else f"-{attempt}"
-        folder = hidden.parent / (name[: _LONGEST_NAME - len(suffix)] + suffix)
+        folder = place / (name[: _LONGEST_NAME - len(suffix)] + suffix)
         if folder.exists():
             continue
         try:
-            hidden.rename(folder)
+            made.rename(folder)
         except OSError:
             if not folder.exists():  # otherwise another process has taken the name in between
                 raise

@@ -24,10 +24,15 @@ _PHASE = "looking for languages and patient identifiers"
 
 @dataclass(frozen=True)
 class Scanned:
-    """What was seen in one row: languages, and kinds of likely identifiers, of its question and of its answer."""
+    """What was seen in one row.
+
+    Attributes:
+        languages: of its question and of its answer.
+        identifiers: kinds of likely ones in its question, in its answer, and in all its carried cells.
+    """
 
     languages: tuple[str | None, str | None]
-    identifiers: tuple[frozenset[str], frozenset[str]]
+    identifiers: tuple[frozenset[str], frozenset[str], frozenset[str]]
 
 
 @contextmanager
@@ -36,15 +41,15 @@ def scanning(rows: Rows) -> Iterator[Callable[[Tell], list[Scanned]]]:
 
     Large tables are scanned by other processes, so the caller can do something else in the meantime.
     """
-    pairs = list(zip(rows.questions, rows.answers, strict=True))
-    chunks = [pairs[start : start + _CHUNK] for start in range(0, len(pairs), _CHUNK)]
-    if len(pairs) < _POOLED:
-        yield lambda progress: _told(map(_scan, chunks), len(pairs), progress)
+    texts = list(zip(rows.questions, rows.answers, rows.carried, strict=True))
+    chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
+    if len(texts) < _POOLED:
+        yield lambda progress: _told(map(_scan, chunks), len(texts), progress)
         return
     pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_end_with_parent)
     try:
         futures = [pool.submit(_scan, chunk) for chunk in chunks]
-        yield lambda progress: _told(map(Future.result, futures), len(pairs), progress)
+        yield lambda progress: _told(map(Future.result, futures), len(texts), progress)
     finally:
         pool.shutdown(cancel_futures=True)
 
@@ -58,15 +63,16 @@ def _told(parts: Iterator[list[Scanned]], total: int, progress: Tell) -> list[Sc
     return list(chain.from_iterable(done))
 
 
-def _scan(pairs: Sequence[tuple[str, str]]) -> list[Scanned]:
+def _scan(texts: Sequence[tuple[str, str, tuple[str, ...]]]) -> list[Scanned]:
     return [
-        Scanned((language(question), language(answer)), (_kinds(question), _kinds(answer)))
-        for question, answer in pairs
+        Scanned((language(question), language(answer)), (_kinds(question), _kinds(answer), _kinds(*carried)))
+        for question, answer, carried in texts
     ]
 
 
-def _kinds(text: str) -> frozenset[str]:
-    return frozenset(found.kind for found in find(text))
+def _kinds(*texts: str) -> frozenset[str]:
+    """What is in any of the texts; each is looked at alone, as it is redacted, so that no finding spans two."""
+    return frozenset(found.kind for text in texts for found in find(text))
 
 
 def _end_with_parent() -> None:

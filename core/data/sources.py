@@ -21,7 +21,7 @@ from core.data.reading import ReadOptions, check_file, first_rows, open_records
 from core.data.tables import About, tables_folder
 from core.data.writing import write_parquet
 from core.errors import ConfigError
-from core.paths import SAMPLE_DATA, Home, is_name, write_json
+from core.paths import SAMPLE_DATA, Home, is_name, storage_error, write_json
 
 Tell = Callable[[str, int, int], None]
 """Is told a phase, how much of it is done and how much there is; raises to stop. A task's `Progress` is one."""
@@ -146,7 +146,7 @@ def import_table(home: Home, arguments: Mapping[str, Any], progress: Tell) -> di
         ConfigError: `arguments` describe no source.
     """
     source = parse_source(arguments)
-    with _workshop(home) as work:
+    with workshop(home.data, _PARTIAL) as work:
         if isinstance(source, Hub):
             from core.engine.hub import download
 
@@ -184,6 +184,7 @@ def _import(home: Home, file: File, origin: str, work: Path, progress: Tell) -> 
         columns=written.columns,
         notes=written.notes,
         left_out=written.left_out,
+        left_out_count=written.left_out_count,
     )
     write_json(made / "about.json", about.model_dump(mode="json"))
     _put_in_place(made, target)
@@ -212,12 +213,19 @@ def _put_in_place(made: Path, target: Path) -> None:
 
 
 @contextmanager
-def _workshop(home: Home) -> Iterator[Path]:
-    """A folder beside the tables that goes when the work ends; what killed imports have left goes too."""
-    for left in home.data.glob(f"{_PARTIAL}*"):
-        if not psutil.pid_exists(int(left.name.split("-")[1])):
+def workshop(parent: Path, prefix: str) -> Iterator[Path]:
+    """A folder in `parent` that goes when the work ends; what killed work with this prefix has left goes too.
+
+    Raises:
+        StorageError: the disk is full or `parent` cannot be written.
+    """
+    for left in parent.glob(f"{prefix}*"):
+        if not psutil.pid_exists(int(left.name.removeprefix(prefix).partition("-")[0])):
             shutil.rmtree(left, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-", dir=home.data))
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-", dir=parent))
+    except OSError as error:
+        raise storage_error(error, parent / prefix) or error from error
     try:
         yield folder
     finally:

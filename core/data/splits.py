@@ -1,8 +1,9 @@
 """Which rows are for training, which for validation and which for the test: by their question alone.
 
 A question's place is a number between 0 and 1 made from the SHA-256 of its normalised text, so it is the same on every
-machine, in every order of the rows, and when rows are added. The test share is taken from the low end and the
-validation share from the high end: moving one share leaves the other as it is.
+machine and in every order of the rows. The test share is taken from the low end and the validation share from the high
+end: moving one share leaves the other as it is. Near duplicates follow the smallest of their questions, so a row that
+is added later can take its near duplicates along to another split.
 """
 
 from __future__ import annotations

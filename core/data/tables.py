@@ -10,6 +10,7 @@ A table is made once and never changed.
 
 from __future__ import annotations
 
+import glob
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from core.data.draft import Draft
 from core.errors import DataError
@@ -44,7 +45,8 @@ class About(BaseModel):
         rows: how many rows there are.
         columns: their names, without `row`.
         notes: what a reader should know, such as "read as windows-1252".
-        left_out: what could not be read; never silently.
+        left_out: what could not be read; never silently. Of very many only the first are listed.
+        left_out_count: how many there are, listed or not.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +57,13 @@ class About(BaseModel):
     columns: tuple[str, ...]
     notes: tuple[str, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
+    left_out_count: int = Field(default=0, validate_default=True)
+
+    @field_validator("left_out_count")
+    @classmethod
+    def _at_least_the_listed(cls, count: int, info: ValidationInfo) -> int:
+        """Tables made before there was a count have only the list."""
+        return max(count, len(info.data.get("left_out", ())))
 
 
 @dataclass(frozen=True)
@@ -71,6 +80,11 @@ class Table:
     def file(self) -> Path:
         return self.folder / "rows.parquet"
 
+    @property
+    def _source(self) -> str:
+        """The file's name for DuckDB, which takes * ? [ in a name for a pattern."""
+        return glob.escape(str(self.file))
+
     def about(self) -> About:
         return About.model_validate_json((self.folder / "about.json").read_text(encoding="utf-8"))
 
@@ -79,7 +93,7 @@ class Table:
         where, values = self._where(search)
         query = f"SELECT * FROM read_parquet(?) {where} ORDER BY {ROW} LIMIT ? OFFSET ?"
         with duckdb.connect() as database:
-            found = database.execute(query, [str(self.file), *values, limit, offset])
+            found = database.execute(query, [self._source, *values, limit, offset])
             names = [column[0] for column in found.description]
             return [dict(zip(names, record, strict=True)) for record in found.fetchall()]
 
@@ -87,7 +101,7 @@ class Table:
         """The rows with these numbers, in the order of the table."""
         query = f"SELECT * FROM read_parquet(?) WHERE list_contains(?, {ROW}) ORDER BY {ROW}"
         with duckdb.connect() as database:
-            found = database.execute(query, [str(self.file), list(numbers)])
+            found = database.execute(query, [self._source, list(numbers)])
             names = [column[0] for column in found.description]
             return [dict(zip(names, record, strict=True)) for record in found.fetchall()]
 
@@ -96,15 +110,13 @@ class Table:
         name = column.replace('"', '""')
         with duckdb.connect() as database:
             query = f'SELECT {ROW}, "{name}" FROM read_parquet(?) ORDER BY {ROW}'
-            return database.execute(query, [str(self.file)]).fetchall()
+            return database.execute(query, [self._source]).fetchall()
 
     def count(self, search: str = "") -> int:
         """How many rows hold `search`; all of them when it is empty."""
         where, values = self._where(search)
         with duckdb.connect() as database:
-            row = database.execute(
-                f"SELECT count(*) FROM read_parquet(?) {where}", [str(self.file), *values]
-            ).fetchone()
+            row = database.execute(f"SELECT count(*) FROM read_parquet(?) {where}", [self._source, *values]).fetchone()
         return int(row[0]) if row else 0
 
     def _where(self, search: str) -> tuple[str, list[str]]:

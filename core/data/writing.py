@@ -31,6 +31,7 @@ class Written:
     columns: tuple[str, ...]
     notes: tuple[str, ...]
     left_out: tuple[LeftOut, ...]
+    left_out_count: int
 
 
 def write_parquet(
@@ -58,7 +59,8 @@ def write_parquet(
         raise DataError(f"{title} holds no rows: {what}. Choose a file with at least one question and answer.")
     parts.join(reading.headings.names)
     left_out = tuple(LeftOut(line=fault.line, reason=fault.reason) for fault in faults[:_LISTED_FAULTS])
-    return Written(rows, tuple(reading.headings.names), (*reading.notes(), *_unlisted(faults)), left_out)
+    notes = (*reading.notes(), *_unlisted(faults))
+    return Written(rows, tuple(reading.headings.names), notes, left_out, len(faults))
 
 
 def _batches(reading: Reading, faults: list[Fault], most_faults: int | None) -> Iterator[list[Record]]:

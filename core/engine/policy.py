@@ -57,6 +57,11 @@ def load_policy(name: str, home: Home, compute: Compute) -> Policy:
         # Taken from tokenizer.json as it is: for some models, AutoTokenizer builds another one from the vocabulary.
         tokenizer = PreTrainedTokenizerFast.from_pretrained(tokenizer_folder(name, home))
         model = AutoModelForCausalLM.from_pretrained(place, dtype=compute.dtype, use_safetensors=True)
+    if tokenizer.eos_token is None:
+        raise ModelError(
+            f"The model {name!r} names no end-of-sequence token (eos_token), so its answers would have no end. Add one "
+            "to its tokenizer_config.json, or choose another model."
+        )
     tokenizer.chat_template = chat.template.source
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token

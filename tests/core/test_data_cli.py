@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.cli import main
-from core.data.draft import DropRows
+from core.data.draft import DropRows, Mend, Redact, Resplit, StripReasoning
 from core.data.findings import Finding, LengthReport, Lengths, Report
 from core.data.prepared import find
 from core.data.quality import KeptReport
@@ -78,15 +78,10 @@ def test_a_messy_file_becomes_a_prepared_data_set(home: Home, tmp_path: Path, ti
     assert (listed["name"], listed["problem"], listed["fingerprint"]) == ("ward", "", saved["fingerprint"])
 
 
-@pytest.fixture
-def table(home: Home) -> Table:
-    """A table of 45 rows with a report of two findings, the second without a mend."""
-    table = make_table(home, [{"question": f"Why {n}?", "answer": f"Because {n}.", "set": "a"} for n in range(45)])
-    table.keep(make_draft(table))
-    mend = DropRows(reason="empty", rows=(7, 9))
+def keep_report(table: Table, *mends: Mend | None) -> None:
+    """Keep a report of the table's present draft with one finding for each mend."""
     findings = tuple(
-        Finding(kind="k", title="t", detail="d", severity="note", column=None, rows=(7, 9), mend=each)
-        for each in (mend, None)
+        Finding(kind="k", title="t", detail="d", severity="note", column=None, rows=(7, 9), mend=each) for each in mends
     )
     report = Report(
         rows=45,
@@ -98,8 +93,17 @@ def table(home: Home) -> Table:
         suggested_max_completion_length=64,
         completion_length_reason="r",
     )
-    kept = KeptReport(draft=make_draft(table), report=report)
-    write_json(table.folder / "report.json", kept.model_dump(mode="json"))
+    draft = table.draft()
+    assert draft is not None
+    write_json(table.folder / "report.json", KeptReport(draft=draft, report=report).model_dump(mode="json"))
+
+
+@pytest.fixture
+def table(home: Home) -> Table:
+    """A table of 45 rows with a report of two findings, the second without a mend."""
+    table = make_table(home, [{"question": f"Why {n}?", "answer": f"Because {n}.", "set": "a"} for n in range(45)])
+    table.keep(make_draft(table))
+    keep_report(table, DropRows(reason="empty", rows=(7, 9)), None)
     return table
 
 
@@ -135,6 +139,46 @@ def test_a_mend_is_applied_and_taken_back_but_a_preview_changes_nothing(table: T
     assert table.draft() == before
 
 
+def test_mends_are_previewed_one_behind_the_other_as_they_are_applied(home: Home, data: Any) -> None:
+    made = make_table(home, [{"question": "Why?", "answer": "<think>Mr Smith.</think> Mr Jones."}])
+    made.keep(make_draft(made))
+    keep_report(made, StripReasoning(rows=(1,)), Redact(rows=(1,)))
+    changes = data("mend", made.id, "1", "2", "--preview")
+    assert [(change["before"], change["after"]) for change in changes] == [
+        ("<think>Mr Smith.</think> Mr Jones.", "Mr Jones."),
+        ("Mr Jones.", "Mr [NAME]."),
+    ]
+
+
+def test_a_mend_that_two_findings_share_is_applied_once(table: Table, data: Any) -> None:
+    keep_report(table, Redact(rows=(1,)), Redact(rows=(1,)))
+    assert data("mend", table.id, "1", "2", "2")["mends"] == [{"kind": "redact", "rows": [1]}]
+
+
+def test_a_finding_of_an_older_draft_is_refused(
+    home: Home, table: Table, data: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data("map", table.id, "--answer", "set")
+    for more in ([], ["--preview"]):
+        said = refused(home, capsys, "mend", table.id, "1", *more)
+        assert "The report was made before" in said and f"python -m core data report {table.id}" in said
+    draft = table.draft()
+    assert draft is not None and draft.mends == ()
+
+
+def test_other_columns_take_the_mends_of_their_texts_away(
+    home: Home, table: Table, capsys: pytest.CaptureFixture[str]
+) -> None:
+    mends = (DropRows(reason="x", rows=(7,)), StripReasoning(rows=(1,)), Resplit(), Redact(rows=(1,)))
+    table.keep(make_draft(table, mends=mends))
+    for arguments, left in ((["--carry", "set"], mends), (["--answer", "set"], (Resplit(),))):
+        assert main(["data", "map", table.id, *arguments[-2:], "--home", str(home.root)]) == 0, capsys.readouterr().err
+        draft = table.draft()
+        assert draft is not None and draft.mends == left
+        dropped = "3 mend(s) were for the texts of other columns and are dropped" in capsys.readouterr().out
+        assert dropped == (left != mends)
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -148,7 +192,9 @@ def test_a_mend_is_applied_and_taken_back_but_a_preview_changes_nothing(table: T
         (["map", "table-1", "--system", "/no/such/prompt.txt"], "There is no data file /no/such/prompt.txt"),
         (["mend", "table-1", "2"], "Finding 2 has no mend"),
         (["mend", "table-1", "3"], "There is no finding 3"),
+        (["mend", "table-1", "1", "--preview", "--undo"], "Give one or the other"),
         (["prepare", "table-1", "--name", "../../etc/x"], "the name of the data set is '../../etc/x'"),
+        (["prepare", "table-1", "--name", "sample"], "Choose another name"),
     ],
 )
 def test_what_the_user_can_mend_is_one_sentence_and_exit_code_two(

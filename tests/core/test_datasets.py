@@ -66,6 +66,10 @@ def test_columns_can_have_other_names(home: Home, tmp_path: Path) -> None:
         ("a.csv", 'question,answer\nWhy?,"Because\n', "is not valid CSV"),
         ("a.csv", "question;answer\nWhy?;Because\n", "has no column 'question'"),
         ("a.jsonl", '{"question": "Why?", "answer": "So.", "split": "fold 2"}', "Line 1 of a.jsonl has 'fold 2'"),
+        ("a.jsonl", ROW + '\n{"question": ' + "9" * 5_000 + "}", "Line 2 of a.jsonl holds a number with too many"),
+        ("a.jsonl", ROW + '\n{"question": ' + "[" * 100_000, "Line 2 of a.jsonl holds JSON that is nested too deeply"),
+        ("a.jsonl", ROW + '\n{"question": ["\\ud800"]}', r"Line 2 of a.jsonl holds half a character, \\ud800"),
+        ("a.csv", "question,answer,answer\nWhy?,So.,No.\n", "heading of a.csv names 'answer' more than once"),
         ("a.xml", "<a/>", "save the data as .jsonl or .csv"),
     ],
 )

@@ -175,6 +175,22 @@ def test_fewer_rows_than_a_step_needs_are_refused(home: Home, tiny_config: RunCo
         jobs.start(home, with_changes(tiny_config, {"data.path": str(file)}))
 
 
+def test_changed_data_is_refused_at_resume_but_taken_by_a_new_run(
+    home: Home, tiny_config: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "rows.jsonl"
+    rows = [f'{{"question": "Why {number}?", "answer": "Because."}}' for number in range(4)]
+    file.write_text("\n".join(rows[:3]))
+    monkeypatch.setattr(jobs, "_spawn", lambda *_: None)
+    old = jobs.start(home, with_changes(tiny_config, {"data.path": str(file)}))
+    old.write_status(replace(old.written_status(), state="stopped"))
+    file.write_text("\n".join(rows))
+    with pytest.raises(DataError, match="has changed since it was chosen"):
+        jobs.resume(home, old)
+    new = jobs.start(home, old.config())
+    assert "" != new.config().data.fingerprint != old.config().data.fingerprint
+
+
 def test_a_run_that_only_lacks_its_last_answers_is_not_trained_further(home: Home, tiny_config: RunConfig) -> None:
     run = jobs.start(home, tiny_config)
     assert jobs.wait(run, LONG).state == "finished", run.log.read_text()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from core import tasks, worker
 from core.errors import DataError
 from core.paths import Home
-from core.tasks import Progress, Task, create_task
+from core.tasks import KINDS, Progress, Task, create_task
 
 
 def add(home: Home, arguments: Mapping[str, Any], progress: Progress) -> dict[str, int]:
@@ -26,6 +27,12 @@ def refuse(home: Home, arguments: Mapping[str, Any], progress: Progress) -> None
 def kinds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(worker, "_stop_on_signals", lambda job: None)  # pytest keeps its own
     monkeypatch.setattr(tasks, "KINDS", {"add": f"{__name__}:add", "refuse": f"{__name__}:refuse"})
+
+
+def test_every_kind_of_task_has_its_function() -> None:
+    for place in KINDS.values():
+        module, _, function = place.partition(":")
+        assert callable(getattr(import_module(module), function))
 
 
 def test_a_finished_task_keeps_its_result_and_says_so(home: Home) -> None:

@@ -204,6 +204,13 @@ def test_a_table_made_before_is_opened_again_with_what_was_decided(data: Open, t
     assert at.query_params["table"] == table.id
 
 
+def test_rows_left_out_are_counted_even_when_not_listed(data: Open, table: Table) -> None:
+    left_out = [{"line": 3, "reason": "it is cut"}]
+    about = {**table.about().model_dump(mode="json"), "left_out": left_out, "left_out_count": 1_234}
+    write_json(table.folder / "about.json", about)
+    assert "1,234 records could not be read" in texts(data(table))
+
+
 def test_an_address_with_an_unknown_table_says_so_and_offers_the_sources(data: Open) -> None:
     at = data("gone")
     assert "There is no table 'gone'" in at.error[0].value
@@ -234,6 +241,15 @@ def test_a_column_changed_on_the_page_is_kept_on_disk(data: Open, table: Table) 
     at.multiselect(key=f"{table.id}.Carried").set_value(["ward"]).run()
     assert not at.exception
     assert draft_of(table).mapping.carried == ("ward",)
+
+
+def test_mends_that_go_with_a_changed_column_are_told(data: Open, table: Table) -> None:
+    table.keep(draft_of(table).model_copy(update={"mends": (Redact(rows=(1,)),)}))
+    at = data(table)
+    at.selectbox(key=f"{table.id}.Answer").set_value("ward").run()
+    assert not at.exception
+    assert "1 mend(s) were for the texts of other columns" in texts(at).replace("\\", "")
+    assert draft_of(table).mends == ()
 
 
 def test_one_column_for_both_is_refused_and_what_was_kept_stays(data: Open, table: Table) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.config import Tags
-from core.data.draft import Draft, DropRows, Mapping, Redact, Shares, StripReasoning
+from core.data.draft import Draft, DropRows, Mapping, Redact, Resplit, Shares, StripReasoning
 from core.data.findings import Lengths
 from core.paths import Home
 from core.prompts import PROMPTS
@@ -76,6 +76,17 @@ def test_a_mend_is_applied_once_and_taken_back_alone(home: Home) -> None:
     kept = table.draft()
     assert kept is not None
     assert kept.mends == (second,)
+
+
+def test_other_columns_take_the_mends_of_their_texts_away(home: Home) -> None:
+    table = make_table(home, [{"question": "a", "answer": "b", "other": "c"}])
+    mends = (Redact(rows=(1,)), Resplit())
+    table.keep(make_draft(table, mends=mends))
+    for answer, left in (("answer", mends), ("other", (Resplit(),))):
+        data_draft.keep_mapping(table, Mapping(question="question", answer=answer))
+        kept = table.draft()
+        assert kept is not None
+        assert (kept.mapping.answer, kept.mends) == (answer, left)
 
 
 def test_expected_counts_leave_dropped_rows_out(home: Home) -> None:

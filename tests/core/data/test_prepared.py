@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -12,7 +15,7 @@ from core.data.prepared import find, list_prepared, run_config, verify
 from core.data.saving import prepare, save
 from core.data.tables import Table
 from core.errors import ConfigError, DataError
-from core.paths import Home
+from core.paths import PROJECT, Home
 from core.presets import preset_config
 from core.tasks import silent
 from tests.build_tables import make_draft, make_table
@@ -99,10 +102,33 @@ def test_nothing_is_left_of_a_saving_that_breaks_off(
     assert names(home) == []
 
 
-def test_what_a_killed_saving_left_is_neither_listed_nor_in_the_way(home: Home, table: Table, draft: Draft) -> None:
-    (prepared.prepared_folder(home) / ".ward.part").mkdir()
+def test_what_a_killed_saving_left_is_not_listed_and_goes_with_the_next(home: Home, table: Table, draft: Draft) -> None:
+    place = prepared.prepared_folder(home)
+    for process in (999999999, os.getppid()):
+        (place / f".saving-{process}-x" / "ward").mkdir(parents=True)
     assert list_prepared(home) == []
-    assert save(home, table, draft, "ward").name == "ward"
+    saved = save(home, table, draft, "ward")
+    assert names(home) == [f".saving-{os.getppid()}-x", "ward"], "a saving under way stays"
+    assert saved.folder.stat().st_mode == place.stat().st_mode, "others may read it as they may its folder"
+
+
+def test_a_saving_that_is_killed_is_known_by_its_process(home: Home, table: Table, draft: Draft) -> None:
+    program = (
+        "import os, sys; from core.data import saving; from core.data.tables import find_table; from core.paths import "
+        "Home; saving._publish = lambda *_: os._exit(9); home = Home.open(sys.argv[1]); "
+        "table = find_table(home, 'table-1'); saving.save(home, table, table.draft(), 'ward')"
+    )
+    table.keep(draft)
+    ended = subprocess.run([sys.executable, "-c", program, str(home.root)], cwd=PROJECT, check=False)
+    assert ended.returncode == 9 and len(names(home)) == 1
+    save(home, table, draft, "ward")
+    assert names(home) == ["ward"]
+
+
+def test_the_word_that_names_the_sample_is_refused(home: Home, table: Table, draft: Draft) -> None:
+    with pytest.raises(ConfigError, match="takes the questions that come with the studio"):
+        save(home, table, draft, "sample")
+    assert names(home) == []
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,17 @@ def test_identifiers_are_named_by_kind_and_column() -> None:
     assert (phones.rows, phones.column) == ((105,), "answer")
 
 
+def test_identifiers_in_carried_columns_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    cells = pa.array([None, "Ward 3", "Mr Smith"], pa.string())
+    lines = pa.array(["", "MRN", "12345678"], pa.string())
+    rows = table(BASE).append_column("note", cells).append_column("number", lines)
+    (finding,) = report(rows, DRAFT, Words()).findings
+    assert (finding.kind, finding.rows, finding.mend) == ("identifier: name", (103,), Redact(rows=(103,)))
+    assert finding.column is None and "In 1 of them it stands in a carried column." in finding.detail
+    monkeypatch.setattr(scan, "_POOLED", 1)
+    assert report(rows, DRAFT, Words()).findings == (finding,)
+
+
 def test_rows_in_another_language_are_named() -> None:
     german = "Welche Nebenwirkungen hat Metformin bei älteren Patienten mit Niereninsuffizienz?"
     records: list[Record] = [*BASE, *BASE, (german, "Vor allem Durchfall und selten eine Laktatazidose.", "train")]
@@ -182,7 +193,7 @@ def test_several_processes_see_what_one_sees(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(scan, "_POOLED", 1)
     with scan.scanning(rows) as together:
         assert together(lambda *_: None) == expected
-    assert len(expected) == 400 and expected[3].identifiers == (frozenset({"name"}), frozenset())
+    assert len(expected) == 400 and expected[3].identifiers == (frozenset({"name"}), frozenset(), frozenset())
 
 
 def test_a_stop_ends_the_report() -> None:

@@ -32,6 +32,9 @@ LEFT = [
     ("Let's think step by step. It is viral. Final answer: Flu.", "Flu."),
     ("Let’s work through this step by step: It is flu.", "It is flu."),
     ("Flu.<|im_<|x|>end|>", "Flu."),
+    ("<s>Flu.", "Flu."),
+    ("<s> Take <s>5</s> 10 mg.</s></s>\n", "Take <s>5</s> 10 mg."),
+    ("Flu.</s><|im_end|>", "Flu."),
 ]
 CLEAN = [
     "Flu.",
@@ -41,6 +44,9 @@ CLEAN = [
     "## Response to treatment\nGood.",
     "The answer is no. The response was slow.",
     "Think of sepsis; let us start antibiotics.",
+    "Give <s>5 mg</s> 10 mg of it.",
+    "Give 10 mg, not <s>5 mg</s>",
+    "<s>5 mg</s> 10 mg",
 ]
 
 
@@ -72,6 +78,8 @@ PIECES += [
     "[/INST]",
     "<|",
     "|>",
+    "<s>",
+    "</s>",
     "<",
 ]
 

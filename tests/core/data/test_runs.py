@@ -1,6 +1,7 @@
 """Runs on prepared data sets: only the training split is trained on, and changed data is noticed."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,12 @@ from core.config import RunConfig, with_changes
 from core.data.draft import Mapping as Columns
 from core.data.prepared import PreparedData, find, run_config
 from core.data.saving import save
+from core.data.tables import find_table
 from core.datasets import read_rows
 from core.engine.device import choose_compute
 from core.engine.policy import load_policy
 from core.engine.training import prompt_dataset
-from core.errors import DataError
+from core.errors import DataError, RunError
 from core.paths import Home
 from core.runs import create_run, list_runs
 from tests.build_tables import make_draft, make_table
@@ -62,6 +64,41 @@ def test_changed_data_is_refused_at_start_and_at_resume(
     with pytest.raises(DataError, match=r"train\.parquet of ward has changed since it was saved"):
         jobs.start(home, config)
     assert [known.id for known in list_runs(home)] == [run.id], "no run was made"
+
+
+def test_a_name_is_the_sample_then_a_file_then_a_prepared_data_set(
+    home: Home,
+    tiny_config: RunConfig,
+    prepared: PreparedData,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    prepared.folder.rename(prepared.folder.with_name("sample"))  # as an older version may have saved it
+    save(home, find_table(home, "table-1"), find(home, "sample").manifest.draft, "ward")
+    started: list[str] = []
+
+    def refuse(home: Home, config: RunConfig, prefix: str) -> None:
+        started.append(config.data.path)
+        raise RunError("busy")
+
+    monkeypatch.setattr(jobs, "start", refuse)
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / "config.json"
+    file.write_text(tiny_config.model_dump_json())
+
+    def train(data: str) -> str:
+        assert main(["train", "--config", str(file), "--data", data, "--home", str(home.root)]) == 2
+        return capsys.readouterr().err
+
+    for data in ("sample", "prepared:sample", "ward"):
+        train(data)
+    (tmp_path / "ward").write_text("")
+    for data in ("ward", "prepared:ward", "./nowhere"):
+        train(data)
+    files = [str(tmp_path / name) for name in ("ward", "nowhere")]
+    assert started == ["sample", "prepared:sample", "prepared:ward", files[0], "prepared:ward", files[1]]
+    assert "There is no prepared data set 'nothing'" in train("nothing")
 
 
 def test_held_out_rows_never_reach_the_trainer(home: Home, tiny_config: RunConfig, prepared: PreparedData) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import os
 import zipfile
@@ -12,7 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core.cli import main
 from core.data import sources
+from core.data.encoding import EncodingDetector
+from core.data.reading import check_file, head_encoding
 from core.data.sources import MEDICAL_REASONING, File, Hub, Sample, import_table, parse_source, peek
 from core.data.tables import Table, find_table, list_tables
 from core.errors import ConfigError, DataError
@@ -24,6 +28,16 @@ CSV = "question,answer\nWhy?,Because.\nHow?,So.\n"
 ROWS = [("Why?", "Because."), ("How?", "So.")]
 GERMAN = "Frage,Antwort\nWas ist eine Lungenentzündung?,Eine Entzündung der Lunge.\n"
 CHINESE = "问题,答案\n患者发热三天，最可能的诊断是什么？,社区获得性肺炎，建议胸部影像学检查。\n"
+
+CZECH = (
+    "otázka,odpověď\n"
+    + (
+        "Jaká je nejčastější příčina zápalu plic u dospělých?,Nejčastěji jde o bakteriální infekci dýchacích cest.\n"
+        "Který lék je vhodný při vysokém tlaku?,Začíná se přípravkem ze skupiny inhibitorů.\n"
+        "Proč má nemocný žloutenku?,Překážka ve žlučových cestách brání odtoku žluči do střeva.\n"
+    )
+    * 10
+)
 
 
 def put(folder: Path, name: str, content: str | bytes) -> Path:
@@ -156,6 +170,39 @@ def test_an_encoding_that_shows_only_far_down_is_found_by_the_import(home: Home,
     assert table.page(200_000, 1)[0]["answer"] == "Geräte für die Ohren."
 
 
+@pytest.mark.parametrize(
+    ("text", "encoding"),
+    [
+        ('frage,antwort\nWas hilft bei Ménière’s – 39 °C?,"5 µg, mm³"\n', "cp1252"),
+        (CZECH, "cp1250"),
+        ("question,answer\nWhy?,café", "cp1252"),
+    ],
+)
+def test_european_text_is_told_apart(text: str, encoding: str, tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv", text.encode(encoding))
+    assert head_encoding(path).name == check_file(path, lambda done, total: None).encoding.name == encoding
+
+
+@pytest.mark.parametrize(
+    ("pieces", "name"),
+    [
+        ([b"Why?,caf\xe9", b"\nHow?,So\n"], "cp1252"),
+        ([b"Why?,caf\xc3", b"\xa9\n"], "utf-8"),
+        ([b"Why?,caf\xe9"], "cp1252"),
+    ],
+)
+def test_a_character_is_followed_over_the_end_of_a_piece(pieces: list[bytes], name: str) -> None:
+    detector = EncodingDetector()
+    for piece in pieces:
+        detector.feed(piece)
+    assert detector.result().name == name
+
+
+def test_a_character_cut_by_the_end_of_the_head_is_no_fault(tmp_path: Path) -> None:
+    path = put(tmp_path, "a.csv", ("x" * (2**20 - 1) + "é").encode())
+    assert head_encoding(path).name == "utf-8"
+
+
 def test_json_arrays_may_be_utf_16(home: Home, tmp_path: Path) -> None:
     assert cells(load(home, put(tmp_path, "a.json", '[{"Frage": "Übel?"}]'.encode("utf-16")))) == [("Übel?",)]
 
@@ -163,8 +210,29 @@ def test_json_arrays_may_be_utf_16(home: Home, tmp_path: Path) -> None:
 def test_the_user_may_name_the_encoding(home: Home, tmp_path: Path) -> None:
     path = put(tmp_path, "a.csv", "question,answer\nЧто?,Да\n".encode("koi8-r"))
     assert cells(load(home, path, encoding="koi8-r")) == [("Что?", "Да")]
-    with pytest.raises(DataError, match="no text encoding 'klingon'"):
-        load(home, path, encoding="klingon")
+
+
+@pytest.mark.parametrize("name", ["klingon", "undefined", "idna", "rot13", "a\0b"])
+def test_an_encoding_that_cannot_read_text_is_refused(name: str, home: Home, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="There is no text encoding"):
+        load(home, put(tmp_path, "a.csv", CSV), encoding=name)
+
+
+@pytest.mark.parametrize("name", ["utf-8", "UTF8", "cp65001", "utf-8-sig"])
+@pytest.mark.parametrize("file", ["a.csv", "a.jsonl", "a.json"])
+def test_utf_8_that_the_user_names_may_begin_with_a_mark(name: str, file: str, home: Home, tmp_path: Path) -> None:
+    path = example(tmp_path, file)
+    path.write_bytes(codecs.BOM_UTF8 + path.read_bytes())
+    assert load(home, path, encoding=name).about().columns == ("question", "answer")
+
+
+@pytest.mark.parametrize("name", ["notes[1].json", "n*.json", "n?.json", "no\\[1].json"])
+def test_a_name_is_never_a_pattern(name: str, home: Home, tmp_path: Path) -> None:
+    for other in ("notes1.json", "nx.json", "no1.json"):
+        put(tmp_path, other, '[{"q": "wrong"}]')
+    path = put(tmp_path, name, '[{"q": "right"}]')
+    assert cells(load(home, path)) == [("right",)]
+    assert len(peek(File(path=str(path))).rows) == 1
 
 
 @pytest.mark.parametrize(("delimiter", "word"), [(";", "semicolons"), ("\t", "tabs"), ("|", "vertical bars")])
@@ -197,6 +265,16 @@ def test_ragged_rows_can_be_left_out_and_are_listed(home: Home, tmp_path: Path) 
     assert numbers(table) == [1, 4, 5], "rows keep the numbers they have in the source"
     assert [left.line for left in table.about().left_out] == [3, 4]
     assert "closing double quote" in table.about().left_out[1].reason
+
+
+def test_rows_left_out_are_all_counted_even_when_not_listed(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = put(tmp_path, "a.csv", "q,a\n1,x\n" + "1,x,y\n" * 1_234)
+    about = load(home, path, skip_bad=True).about()
+    assert (len(about.left_out), about.left_out_count) == (1_000, 1_234)
+    assert main(["data", "import", str(path), "--skip-bad", "--home", str(home.root)]) == 0
+    assert "Left out: 1234 row(s)" in capsys.readouterr().out
 
 
 def test_a_quote_that_is_never_closed_is_named_by_the_line_that_opens_it(home: Home, tmp_path: Path) -> None:
@@ -406,6 +484,9 @@ def test_the_first_rows_of_a_file_without_rows_say_so(tmp_path: Path) -> None:
         ({"origin": "ftp"}, "origin"),
         ({"origin": "file"}, "path: Field required"),
         ({"origin": "file", "path": "a", "delimiter": "ab"}, "delimiter: String should have at most 1 character"),
+        ({"origin": "file", "path": "a", "delimiter": '"'}, "delimiter: A double quote or a line end cannot separate"),
+        ({"origin": "file", "path": "a", "delimiter": "\n"}, "delimiter: A double quote or a line end"),
+        ({"origin": "file", "path": "a", "delimiter": "\r"}, "delimiter: A double quote or a line end"),
         ({"origin": "file", "path": "a", "token": "x"}, "token: Extra inputs"),
         ({"origin": "hub", "id": "../../etc/x"}, "id: String should match"),
     ],

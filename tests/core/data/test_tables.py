@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from core.data.tables import Table, find_table
+from core.data.tables import About, Table, find_table
 from core.errors import DataError
 from core.paths import Home
 from tests.build_tables import make_table
@@ -34,6 +36,19 @@ def test_rows_are_found_by_their_numbers_in_the_order_of_the_table(table: Table)
 def test_the_cells_of_a_column_come_with_their_rows_whatever_its_name(table: Table) -> None:
     assert table.cells("answer")[5:7] == [(6, None), (7, "ÄRZTLICH")]
     assert len(table.cells('a "b"')) == 10
+
+
+def test_a_home_with_brackets_in_its_name_is_no_pattern(tmp_path: Path) -> None:
+    wrong, right = (Home.open(tmp_path / name) for name in ("home1", "home[1]"))
+    make_table(wrong, [{"question": "wrong"}])
+    table = make_table(right, [{"question": "right"}])
+    assert [row["question"] for row in table.page(0, 9)] == ["right"]
+    assert (table.cells("question"), table.count(), len(table.rows([1]))) == ([(1, "right")], 1, 1)
+
+
+def test_a_table_made_before_rows_left_out_were_counted_counts_those_listed() -> None:
+    about = {"title": "a", "origin": "file", "sha256": "", "rows": 1, "columns": ["q"]}
+    assert About.model_validate({**about, "left_out": [{"line": 2, "reason": "x"}]}).left_out_count == 1
 
 
 @pytest.mark.parametrize("table_id", ["gone", "../tables", ""])
