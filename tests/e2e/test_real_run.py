@@ -15,7 +15,7 @@ from core.runs import Run, find_run, list_runs
 from tests.e2e.conftest import Server, Watch
 from tests.embedded import link_models
 
-LOADING_MS = 180_000
+LOADING_MS = 300_000
 STOPPING_SECONDS = 180.0
 
 
