@@ -77,11 +77,11 @@ def test_a_live_run_moves_by_itself_and_is_still_there_after_a_reload(
 def test_stop_asks_first_and_then_asks_the_job(page: Page, server: Server, runs: list[Run], watch: Watch) -> None:
     open_page(page, server, f"/train?run={runs[2].id}")
     curves_are_drawn(page)
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Keep running").click()
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert not runs[2].stop_request.exists()
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Stop the run").click()
     expect(page.get_by_text("Stopping").first).to_be_visible()
     assert runs[2].stop_request.exists()

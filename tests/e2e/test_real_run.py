@@ -54,7 +54,7 @@ def test_a_demo_is_started_watched_found_again_stopped_and_resumed(
     expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
     expect(page.get_by_text("Running").first).to_be_visible()
 
-    page.get_by_role("button", name="Stop", exact=True).click()
+    page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Stop the run").click()
     assert jobs.wait(run, STOPPING_SECONDS).state == "stopped"
     stopped_at = run.status().step
