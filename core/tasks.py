@@ -32,6 +32,10 @@ _KEPT = 20
 """How many ended tasks are kept."""
 
 
+Tell = Callable[[str, int, int], None]
+"""Told the phase, how many parts of it are done, and how many there are; `Progress` and `silent` are two."""
+
+
 class TaskStopped(Exception):
     """The user asked the task to stop."""
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import regex
 
-ProgressCall = Callable[[str, int, int], None]
+from core.tasks import Tell, silent
 
 _WORDS = regex.compile(r"[\p{L}\p{M}\p{N}_]+|[<>≤≥+±]")
 _NO_SPACES = regex.compile(r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]")
@@ -54,7 +54,7 @@ def exact_groups(texts: Sequence[str]) -> list[list[int]]:
     return [group for words, group in groups.items() if words and len(group) > 1]
 
 
-def near_groups(texts: Sequence[str], threshold: float = 0.85, progress: ProgressCall | None = None) -> list[list[int]]:
+def near_groups(texts: Sequence[str], threshold: float = 0.85, progress: Tell = silent) -> list[list[int]]:
     """The indices of texts that are the same or nearly so, two or more to a group, ordered by their first members.
 
     A group holds whatever is linked: with A near B and B near C, all three are in it. Candidates come from MinHash
@@ -67,13 +67,13 @@ def near_groups(texts: Sequence[str], threshold: float = 0.85, progress: Progres
     """
     asked = (tuple(texts), threshold)
     if asked not in _last:
-        found = _near_groups(texts, threshold, progress or _silent)
+        found = _near_groups(texts, threshold, progress)
         _last.clear()
         _last[asked] = found
     return _last[asked]
 
 
-def _near_groups(texts: Sequence[str], threshold: float, progress: ProgressCall) -> list[list[int]]:
+def _near_groups(texts: Sequence[str], threshold: float, progress: Tell) -> list[list[int]]:
     same: dict[str, list[int]] = defaultdict(list)
     for index, text in enumerate(texts):
         same[normalise(text)].append(index)
@@ -84,7 +84,7 @@ def _near_groups(texts: Sequence[str], threshold: float, progress: ProgressCall)
     return sorted(group for group in groups if len(group) > 1)
 
 
-def _link(texts: Sequence[str], threshold: float, progress: ProgressCall) -> list[list[int]]:
+def _link(texts: Sequence[str], threshold: float, progress: Tell) -> list[list[int]]:
     from datasketch import MinHash, MinHashLSH  # noqa: PLC0415 brings SciPy, which takes a second
     from scipy.cluster.hierarchy import DisjointSet  # noqa: PLC0415
 
@@ -129,7 +129,3 @@ def _shingles(text: str) -> np.ndarray[Any, Any]:
     for offset in range(size):
         numbers = (numbers ^ codes[offset : offset + count]) * np.uint32(_MULTIPLIER)
     return np.unique(numbers)
-
-
-def _silent(phase: str, done: int, total: int) -> None:
-    """A progress that nobody looks at."""

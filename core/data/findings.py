@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, Self
 
@@ -12,8 +12,6 @@ from pydantic import BaseModel, ConfigDict
 from core.config import PromptConfig
 from core.data.draft import Draft, Mapping, Mend, Resplit
 
-Tell = Callable[[str, int, int], None]
-"""Told the phase, how many parts of it are done, and how many there are; `core.tasks.Progress` is one."""
 _OWN = ("row", "question", "answer", "split")
 """The columns of prepared rows that are not carried along."""
 

@@ -16,7 +16,6 @@ from core.config import Tags
 from core.data import draft as drafts
 from core.data.draft import SPLITS, Draft, DropRows, Mend, Redact, Resplit, Split, StripReasoning
 from core.data.duplicates import near_groups
-from core.data.findings import Tell
 from core.data.identifiers import redact
 from core.data.reasoning import strip_reasoning
 from core.data.split_names import parse_split
@@ -24,7 +23,7 @@ from core.data.splits import assign
 from core.data.tables import ROW, Table, find_table, text_columns
 from core.errors import DataError
 from core.paths import Home
-from core.tasks import silent
+from core.tasks import Tell, silent
 
 QUESTION, ANSWER, SPLIT = "question", "answer", "split"
 COLUMNS = (ROW, QUESTION, ANSWER, SPLIT)

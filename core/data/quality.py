@@ -13,14 +13,14 @@ from core.chat import ChatModel
 from core.data import checks
 from core.data.draft import Draft
 from core.data.duplicates import near_groups
-from core.data.findings import Finding, LengthReport, Lengths, Report, Rows, Tell, TokenCounter
+from core.data.findings import Finding, LengthReport, Lengths, Report, Rows, TokenCounter
 from core.data.lengths import completion_limit, distribution, measure, prompt_limit
 from core.data.mending import draft_of, prepared_rows
 from core.data.scan import scanning
 from core.data.tables import Table, find_table
 from core.errors import DataError
 from core.paths import Home, write_json
-from core.tasks import silent
+from core.tasks import Tell, silent
 
 __all__ = [
     "Finding",

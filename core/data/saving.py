@@ -17,7 +17,6 @@ import pyarrow.parquet as pq
 
 from core.config import SAMPLE
 from core.data.draft import SPLITS, Draft, Split
-from core.data.findings import Tell
 from core.data.mending import ANSWER, QUESTION, SPLIT, draft_of, prepared_rows, splits_by_question
 from core.data.prepared import MANIFEST, Manifest, Part, PreparedData, Source, part_file, prepared_folder
 from core.data.sources import workshop
@@ -25,7 +24,7 @@ from core.data.tables import ROW, Table, find_table
 from core.errors import ConfigError, DataError
 from core.paths import Home, new_folder, valid_name, write_bytes, write_json
 from core.prompts import check_prompt
-from core.tasks import silent
+from core.tasks import Tell, silent
 
 _NAMED = 5
 """How many faulty rows a message names."""

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from itertools import chain
 from multiprocessing import get_context, parent_process
 
-from core.data.findings import Rows, Tell
+from core.data.findings import Rows
 from core.data.identifiers import find
 from core.data.languages import language
+from core.tasks import Tell
 
 _CHUNK = 250
 """Rows that a process takes at a time."""

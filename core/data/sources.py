@@ -7,7 +7,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +22,8 @@ from core.data.tables import About, tables_folder
 from core.data.writing import write_parquet
 from core.errors import ConfigError
 from core.paths import SAMPLE_DATA, Home, is_name, storage_error, write_json
+from core.tasks import Tell
 
-Tell = Callable[[str, int, int], None]
-"""Is told a phase, how much of it is done and how much there is; raises to stop. A task's `Progress` is one."""
 _PARTIAL = ".import-"
 
 

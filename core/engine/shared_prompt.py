@@ -197,6 +197,7 @@ def _attend(
         to_own = to_own.view(rows, key_heads, -1, length, own).masked_fill(later, float("-inf")).flatten(2, 3)
     scores = torch.cat([shared_prompt.by_row(to_prompt, count), to_own], dim=-1)
     weights = scores.softmax(-1, dtype=torch.float32).to(query.dtype)
+    weights = torch.nn.functional.dropout(weights, dropout)  # the module passes 0 when it is not training
     of_prompt, of_own = weights[..., :-own], weights[..., -own:]
     answer = shared_prompt.by_row(shared_prompt.by_prompt(of_prompt) @ prompt_values, count) + of_own @ value
     return answer.view(rows, heads, length, size).transpose(1, 2).contiguous(), None
