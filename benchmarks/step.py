@@ -95,7 +95,7 @@ def _recorded(file: Path) -> tuple[list[Sample], Scores]:
     kept = read_completions(file)
     samples = [Sample(c.question, c.reference, c.completion, c.group) for c in kept]
     scores = Scores(
-        components=np.array([[c.semantic, c.fluency, c.tags] for c in kept]),
+        components=np.array([list(c.components.values()) for c in kept]),
         valid=np.array([c.valid for c in kept]),
         well_formed=np.array([c.well_formed for c in kept]),
         rewards=np.array([c.reward for c in kept]),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 
-from core.config import COMPONENTS
 from core.runs import Run
 
 BEFORE, AFTER = "held-out-before.parquet", "held-out-after.parquet"
@@ -26,9 +28,8 @@ class Completion:
     advantage: float
     valid: bool
     well_formed: bool
-    semantic: float
-    fluency: float
-    tags: float
+    components: Mapping[str, float]
+    """The score of each reward component, unweighted; NaN where a component had no opinion."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,17 @@ def read_completions(file: Path) -> list[Completion]:
     """The completions in one of a run's parquet files; none when it is not there yet."""
     if not file.exists():
         return []
-    return [Completion(**record) for record in pq.read_table(file).to_pylist()]
+    return [_completion(record) for record in pq.read_table(file).to_pylist()]
+
+
+_FIXED = frozenset(field.name for field in fields(Completion)) - {"components"}
+
+
+def _completion(record: dict[str, Any]) -> Completion:
+    """Whatever is not a column of every run is the score of a component."""
+    fixed = {name: value for name, value in record.items() if name in _FIXED}
+    scores = {name: math.nan if value is None else value for name, value in record.items() if name not in _FIXED}
+    return Completion(**fixed, components=scores)
 
 
 def step_file(run: Run, step: int) -> Path:
@@ -71,7 +82,10 @@ def summarise(answers: list[HeldOut]) -> list[str]:
     for name, before, after in (
         ("mean reward", [b.reward for b, _ in done], [a.reward for _, a in done]),
         ("well-formed", [float(b.well_formed) for b, _ in done], [float(a.well_formed) for _, a in done]),
-        *((c, [getattr(b, c) for b, _ in done], [getattr(a, c) for _, a in done]) for c in COMPONENTS),
+        *(
+            (name, [before.components[name] for before, _ in done], [after.components[name] for _, after in done])
+            for name in done[0][0].components
+        ),
     ):
         lines.append(f"  {name}: {sum(before) / len(done):.2f} -> {sum(after) / len(done):.2f}")
     return lines

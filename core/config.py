@@ -24,7 +24,14 @@ PREPARED = "prepared:"
 
 COMPONENTS = ("semantic", "fluency", "tags")
 """Built-in reward components, in the order in which they are shown."""
+JUDGE = "judge"
+"""The reward component that asks a language model for its opinion."""
 
+_COMPONENT = re.compile(r"[a-z][a-z0-9_]{0,31}")
+_RUN_COLUMNS = frozenset(
+    ["step", "group", "question", "reference", "completion", "reward", "advantage", "valid", "well_formed", "validity"],
+)
+"""Names that a custom component cannot have, since they stand beside it in a run's files."""
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _HIDE = re.compile(r"Input should be|Value error, ")
 
@@ -83,10 +90,48 @@ class PromptConfig(_Config):
     examples: tuple[Example, ...] = ()
 
 
+class CustomReward(_Config):
+    """A Python file in `<home>/rewards/` whose function is one component of the reward."""
+
+    name: str
+    """The file's name without `.py`, and that of the component."""
+    sha256: str = ""
+    """Of the file when the run was started; a run is refused when it has changed since. Empty is not compared."""
+    seconds: float = Field(default=30.0, gt=0, le=3600)
+    """How long one call may take."""
+
+    @model_validator(mode="after")
+    def _has_a_free_name(self) -> Self:
+        if not _COMPONENT.fullmatch(self.name):
+            raise ValueError(
+                f"the custom reward name {self.name!r} must be 1 to 32 lower-case letters, digits or '_', "
+                "starting with a letter"
+            )
+        if self.name in _RUN_COLUMNS | {*COMPONENTS, JUDGE}:
+            raise ValueError(f"a custom reward cannot be named {self.name!r}; the studio uses that name itself")
+        return self
+
+
+class JudgeConfig(_Config):
+    """A language model behind an OpenAI-compatible endpoint that says how good an answer is; its key comes from the
+    environment and is never written down."""
+
+    model: str = Field(default="gpt-4o-mini", min_length=1)
+    base_url: str = ""
+    """Where the endpoint is; empty takes the environment's `OPENAI_BASE_URL`, else OpenAI's."""
+    instruction: str = ""
+    """What the judge is told to look for; empty takes the studio's own words."""
+    concurrent: int = Field(default=8, ge=1, le=256)
+    """How many questions may be under way at once."""
+    seconds: float = Field(default=30.0, gt=0, le=600)
+    """How long one answer may take."""
+
+
 class RewardConfig(_Config):
     """How a completion is turned into one number; see `core.rewards` for the formula."""
 
-    preset: Literal["article", "notebook", "robust"] = "robust"
+    preset: str = "robust"
+    """The name of the preset that this was made from: built in or saved by the user."""
     weights: dict[str, float]
     parser: Literal["lenient", "strict"]
     """Whether faults of form, such as text outside the tags, cost tag score; see `core.parsing`."""
@@ -96,12 +141,26 @@ class RewardConfig(_Config):
     invalid_reward: float = Field(default=-1.0, ge=-1, le=1)
     similarity_model: str = EMBEDDED_SIMILARITY
     fluency_model: str = EMBEDDED_POLICY
+    custom: tuple[CustomReward, ...] = ()
+    judge: JudgeConfig | None = None
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        """Every component there is, in the order in which they are shown: built in, custom, the judge."""
+        return (*COMPONENTS, *(reward.name for reward in self.custom), *((JUDGE,) if self.judge else ()))
+
+    @property
+    def weight_vector(self) -> tuple[float, ...]:
+        """The weight of each of `components`; 0 where none is given."""
+        return tuple(self.weights.get(name, 0.0) for name in self.components)
 
     @model_validator(mode="after")
     def _weighs_known_components(self) -> Self:
-        unknown = [name for name in self.weights if name not in COMPONENTS]
+        if len(set(self.components)) < len(self.components):
+            raise ValueError("a custom reward is named twice; name each once")
+        unknown = [name for name in self.weights if name not in self.components]
         if unknown:
-            raise ValueError(f"there is no component {unknown[0]!r}; the components are {', '.join(COMPONENTS)}")
+            raise ValueError(f"there is no component {unknown[0]!r}; the components are {', '.join(self.components)}")
         if not any(self.weights.values()):
             raise ValueError("at least one weight must differ from zero, or every completion earns the same")
         return self

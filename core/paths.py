@@ -24,7 +24,7 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 @dataclass(frozen=True)
 class Home:
-    """The folder that holds everything the studio writes: runs, converted models, uploads, caches."""
+    """The folder that holds everything the studio writes, and the custom rewards that users put there."""
 
     root: Path
 
@@ -42,7 +42,16 @@ class Home:
         home = cls(Path(chosen).expanduser().resolve())
         try:
             home.root.mkdir(parents=True, exist_ok=True)
-            for folder in (home.runs, home.tasks, home.models, home.data, home.cache):
+            for folder in (
+                home.runs,
+                home.tasks,
+                home.models,
+                home.data,
+                home.cache,
+                home.rewards,
+                home.presets,
+                home.lab,
+            ):
                 folder.mkdir(exist_ok=True)
             with tempfile.TemporaryFile(dir=home.root):
                 pass
@@ -72,6 +81,21 @@ class Home:
     @property
     def cache(self) -> Path:
         return self.root / "cache"
+
+    @property
+    def rewards(self) -> Path:
+        """Custom rewards, one Python file each."""
+        return self.root / "rewards"
+
+    @property
+    def presets(self) -> Path:
+        """Reward presets that the user has saved."""
+        return self.root / "presets"
+
+    @property
+    def lab(self) -> Path:
+        """Boards and votes of the reward lab."""
+        return self.root / "lab"
 
 
 def is_name(name: str) -> bool:

@@ -94,6 +94,26 @@ def combine(
     return np.where(valid, np.clip(total, -1.0, 1.0), invalid_reward)
 
 
+def fill_missing(components: Floats, groups: Sequence[object]) -> Floats:
+    """`components` with the mean of the group where a component had no opinion (NaN), so that it decides nothing there.
+
+    A component without an opinion on a whole group counts as 0 in it.
+
+    >>> fill_missing(np.array([[1.0], [0.0], [math.nan]]), ["a", "a", "a"]).ravel().tolist()
+    [1.0, 0.0, 0.5]
+    """
+    missing = np.isnan(components)
+    if not missing.any():
+        return components
+    _, index = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
+    filled = np.where(missing, 0.0, components)
+    for column in range(components.shape[1]):
+        known = np.bincount(index, ~missing[:, column])
+        means = np.bincount(index, filled[:, column]) / np.maximum(known, 1)
+        filled[:, column] = np.where(missing[:, column], means[index], filled[:, column])
+    return filled
+
+
 def advantages(rewards: Floats, groups: Sequence[object], scale: Scale = "group") -> Floats:
     """How much better each completion is than its group, as TRL's GRPOTrainer computes it.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from core.config import COMPONENTS
+from core.data.plain_files import read_records
+from core.data.records import FromValue
 from core.errors import DataError
-from core.record_files import read_records
 from core.scoring import Sample, Scorer
 
 COLUMNS = ("question", "answer", "completion")
@@ -23,24 +23,31 @@ def read_samples(path: Path) -> list[Sample]:
         DataError: the file or one of its rows cannot be used; the message names the line.
     """
     samples = []
-    for number, record in read_records(path, COLUMNS):
-        for column in COLUMNS:
-            if not isinstance(record[column], str):
-                raise DataError(
-                    f"Line {number} of {path.name}: {column!r} is {record[column]!r}, but it must be text in quotes."
-                )
-        if not record["question"].strip() or not record["answer"].strip():
-            raise DataError(f"Line {number} of {path.name} has an empty question or answer. Fill it in or remove it.")
-        group = record.get("group")
+    for place, record in read_records(path, COLUMNS):
+        question, answer, completion = (_text(record.cells, name, place, path) for name in COLUMNS)
+        if not question.strip() or not answer.strip():
+            raise DataError(
+                f"{place.capitalize()} of {path.name} has an empty question or answer. Fill it in or remove it."
+            )
+        group = record.cells.get("group")
         samples.append(
             Sample(
-                question=record["question"],
-                reference=record["answer"],
-                completion=record["completion"],
-                group=f"group {group}" if group is not None else f"question {record['question']}",
+                question=question,
+                reference=answer,
+                completion=completion,
+                group=f"group {group}" if group is not None else f"question {question}",
             )
         )
     return samples
+
+
+def _text(cells: Mapping[str, str | None], name: str, place: str, path: Path) -> str:
+    cell = cells[name]
+    if cell is None or isinstance(cell, FromValue):
+        raise DataError(
+            f"{place.capitalize()} of {path.name}: {name!r} is {cell or 'null'}, but it must be text in quotes."
+        )
+    return cell
 
 
 def scored_lines(samples: list[Sample], scorer: Scorer) -> Iterator[dict[str, Any]]:
@@ -50,6 +57,6 @@ def scored_lines(samples: list[Sample], scorer: Scorer) -> Iterator[dict[str, An
         yield {
             "reward": float(scores.rewards[row]),
             "valid": bool(scores.valid[row]),
-            "components": {name: float(scores.components[row, i]) for i, name in enumerate(COMPONENTS)},
+            "components": {name: float(scores.components[row, i]) for i, name in enumerate(scores.names)},
             "advantage": float(scores.advantages[row]),
         }

@@ -1,13 +1,14 @@
-"""Scores completions: parsing, the three components, validity, reward and advantage, in one call.
+"""Scores completions: parsing, components, validity, reward and advantage, in one call.
 
-The models behind `semantic` and `fluency` are given as two small interfaces, so that this half needs no PyTorch and a
-test can use arithmetic in their place. `core.engine.scorers` holds the real ones.
+The models behind `semantic` and `fluency` are given as two small interfaces, custom rewards and the judge as a third:
+this half needs no PyTorch, and a test can use arithmetic in their place. `core.engine.scorers` holds the real ones.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -50,6 +51,22 @@ class Sample:
     group: str
     prompt: str = ""
     """The whole text the model was given; the question when empty."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Further columns of the row, for custom rewards."""
+
+
+class Component(Protocol):
+    """A component of the reward that is not built in: a custom reward, or the judge."""
+
+    name: str
+
+    def scores(self, samples: Sequence[Sample]) -> list[float | None]:
+        """A finite number for each sample; None where the component has no opinion.
+
+        Raises:
+            StudioError: it is broken; a broken scorer must not pass for a bad reward.
+        """
+        ...
 
 
 @dataclass(frozen=True)
@@ -57,7 +74,8 @@ class Scores:
     """What `Scorer.score` found; every array has one row for each sample, in their order.
 
     Attributes:
-        components: shape (samples, 3), columns as in `core.config.COMPONENTS`.
+        names: of the components, as in `core.config.RewardConfig.components`.
+        components: shape (samples, components); NaN where a component had no opinion.
         valid, well_formed: shape (samples,).
         rewards, advantages: shape (samples,).
         effective: share of the within-group variance that each component, and last validity, carries; None when nothing
@@ -65,6 +83,7 @@ class Scores:
         parsed: the completions taken apart.
     """
 
+    names: tuple[str, ...]
     components: Floats
     valid: NDArray[np.bool_]
     well_formed: NDArray[np.bool_]
@@ -72,6 +91,14 @@ class Scores:
     advantages: Floats
     effective: Floats | None
     parsed: tuple[Parsed, ...]
+
+    def means(self) -> dict[str, float]:
+        """The mean score of each component over the samples it has an opinion on; NaN when there is none."""
+        known = ~np.isnan(self.components)
+        sums = np.where(known, self.components, 0.0).sum(axis=0)
+        counts = known.sum(axis=0)
+        means = np.divide(sums, counts, out=np.full(len(counts), math.nan), where=counts > 0)
+        return dict(zip(self.names, map(float, means), strict=True))
 
 
 class Scorer:
@@ -84,10 +111,12 @@ class Scorer:
         similarity: SimilarityModel,
         language: LanguageModel,
         cache: ScoreCache,
+        others: Sequence[Component] = (),
     ) -> None:
+        by_name = {component.name: component for component in others}
         self.config = config
         self.tags = tags
-        self.weights = [config.weights.get(name, 0.0) for name in COMPONENTS]
+        self._others = [by_name[name] for name in config.components[len(COMPONENTS) :]]
         self._similarity = similarity
         self._language = language
         self._cache = cache
@@ -100,19 +129,23 @@ class Scorer:
             dtype=bool,
         )
         answers = [p.answer or p.plain for p in parsed]
-        components = np.zeros((len(samples), len(COMPONENTS)))
+        components = np.zeros((len(samples), len(self.config.components)))
         components[:, 0] = self._semantic(answers, samples)
         components[:, 1] = self._fluency(answers, samples)
         components[:, 2] = [rewards.tag_score(p, self.config.parser) for p in parsed]
-        groups = [sample.group for sample in samples]
-        reward = rewards.combine(components, self.weights, valid, self.config.invalid_reward)
+        for column, other in enumerate(self._others, start=len(COMPONENTS)):
+            components[:, column] = [math.nan if score is None else score for score in other.scores(samples)]
+        groups, weights = [sample.group for sample in samples], self.config.weight_vector
+        filled = rewards.fill_missing(components, groups)
+        reward = rewards.combine(filled, weights, valid, self.config.invalid_reward)
         return Scores(
+            names=self.config.components,
             components=components,
             valid=valid,
             well_formed=np.array([p.well_formed for p in parsed], dtype=bool),
             rewards=reward,
             advantages=rewards.advantages(reward, groups, scale),
-            effective=rewards.effective_weights(components, self.weights, reward, groups),
+            effective=rewards.effective_weights(filled, weights, reward, groups),
             parsed=parsed,
         )
 

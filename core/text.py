@@ -6,6 +6,9 @@ import re
 from collections.abc import Sequence
 from itertools import pairwise
 
+_UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Kana and Han characters: written without spaces between words."""
+_WORD = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 _BARS = "▁▂▃▄▅▆▇█"
 
 
@@ -42,12 +45,14 @@ def sparkline(values: Sequence[float], width: int = 30) -> str:
 
 
 def words(text: str) -> list[str]:
-    """The words of a text in lower case, without punctuation.
+    """The words of a text in lower case, without punctuation; each character of Chinese or Japanese is a word.
 
     >>> words("Yes: give 5 mg.")
     ['yes', 'give', '5', 'mg']
+    >>> words("给氧 now")
+    ['给', '氧', 'now']
     """
-    return re.findall(r"\w+", text.lower())
+    return _WORD.findall(text.lower())
 
 
 def one_line(text: str | None, width: int = 160) -> str:

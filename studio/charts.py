@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from core.config import COMPONENTS
+from core.verdicts import component_title
 from studio.settings import CHART_POINTS
-from studio.words import COMPONENT_TITLES
 
 Option = dict[str, Any]
 Builder = Callable[[pd.DataFrame, int | None], Option]
 
 TEAL, LIGHT_TEAL, INDIGO, AMBER = "#0f8a7e", "#58b5ab", "#6572de", "#d08700"
 COMPONENT_COLOURS = {"semantic": INDIGO, "fluency": AMBER, "tags": TEAL}
+OTHER_COLOURS = ("#c2417c", "#7a8b12", "#3b82b8", "#8d6748", "#8a5cc2")
+"""Of custom rewards and the judge, in their order, over again when there are more."""
+RUN_COLUMNS = ("step", "reward", "completion_tokens", "well_formed", "valid", "truncated")
+"""The columns of a run's table that are not the score of a component."""
 WINDOWS = {"All steps": None, "Last 100": 100, "Last 1000": 1000}
 """What the window control offers: how many of the newest steps are drawn."""
 
@@ -59,6 +63,12 @@ def newest(frame: pd.DataFrame, window: int | None) -> pd.DataFrame:
     return frame if window is None else frame.tail(window)
 
 
+def component_colours(names: Sequence[str]) -> dict[str, str]:
+    """The colour of each component, the same on every page as long as the components are the same."""
+    others = cycle(OTHER_COLOURS)
+    return {name: COMPONENT_COLOURS.get(name) or next(others) for name in names}
+
+
 def reward_option(frame: pd.DataFrame, window: int | None = None) -> Option:
     """The mean reward of each step, and its running mean."""
     width = smoothing(len(frame))
@@ -72,10 +82,10 @@ def reward_option(frame: pd.DataFrame, window: int | None = None) -> Option:
 
 def components_option(frame: pd.DataFrame, window: int | None = None) -> Option:
     """The running mean of each component's score."""
-    width = smoothing(len(frame))
-    table = newest(running_mean(frame, COMPONENTS, width), window)
-    columns = [f"{name} mean" for name in COMPONENTS]
-    curves = [Curve(f"{name} mean", COMPONENT_TITLES[name], COMPONENT_COLOURS[name]) for name in COMPONENTS]
+    width, names = smoothing(len(frame)), [str(name) for name in frame.columns if name not in RUN_COLUMNS]
+    table, colours = newest(running_mean(frame, names, width), window), component_colours(names)
+    columns = [f"{name} mean" for name in names]
+    curves = [Curve(f"{name} mean", component_title(name), colours[name]) for name in names]
     return _option(thin(table[["step", *columns]], columns[0]), curves)
 
 

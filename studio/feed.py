@@ -76,7 +76,8 @@ def _table(metrics: list[Metrics]) -> pd.DataFrame:
         "completion_tokens": [m.completion_tokens for m in metrics],
     }
     columns |= {share: [getattr(m, share) for m in metrics] for share in _SHARES}
-    columns |= {name: [m.components.get(name, float("nan")) for m in metrics] for name in COMPONENTS}
+    names = metrics[-1].components if metrics else COMPONENTS
+    columns |= {name: [m.components.get(name, float("nan")) for m in metrics] for name in names}
     return pd.DataFrame(columns)
 
 

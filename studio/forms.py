@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from core.config import COMPONENTS, EMBEDDED_POLICY, PREPARED, SAMPLE, DataConfig, RunConfig, with_changes
+from core.config import EMBEDDED_POLICY, PREPARED, SAMPLE, DataConfig, RunConfig, with_changes
 from core.data.prepared import find, list_prepared, run_config
 from core.datasets import TRAIN, read_rows
 from core.errors import DataError
@@ -17,10 +17,11 @@ from core.paths import Home
 from core.presets import SIZES
 from core.record_files import FORMATS
 from core.rewards import PRESET_NOTES
+from core.verdicts import component_help, component_title
 from studio import output, state
 from studio.data_model import Kind, kind_of
 from studio.uploads import store_upload
-from studio.words import COMPONENT_HELP, COMPONENT_TITLES, PRESET_TITLES
+from studio.words import PRESET_TITLES
 
 _EMBEDDED, _LOCAL, _HUB = "Embedded", "Local directory", "Hugging Face id"
 _SOURCES: dict[Kind, str] = {"embedded": _EMBEDDED, "local": _LOCAL, "hub": _HUB}
@@ -214,13 +215,11 @@ def advanced(config: RunConfig, scope: str) -> RunConfig:
             changes[field.path] = _widget(config, field, scope)
     st.caption("Reward weights")
     cells = st.columns(4)
-    for index, name in enumerate(COMPONENTS):
-        label = COMPONENT_TITLES[name]
-        value = config.reward.weights.get(name, 0.0)
-        changes[f"reward.weights.{name}"] = cells[index].number_input(
-            label, value=value, step=0.05, key=f"{scope}.weight.{name}", help=COMPONENT_HELP[name]
+    for index, (name, value) in enumerate(zip(config.reward.components, config.reward.weight_vector, strict=True)):
+        changes[f"reward.weights.{name}"] = cells[index % 4].number_input(
+            component_title(name), value=value, step=0.05, key=f"{scope}.weight.{name}", help=component_help(name)
         )
-    with cells[3]:
+    with cells[len(config.reward.components) % 4]:
         invalid = Field("reward.invalid_reward", "Invalid completion", "Reward of one without an answer.")
         changes[invalid.path] = _widget(config, invalid, scope)
     return with_changes(config, changes)

@@ -13,12 +13,13 @@ import pandas as pd
 import streamlit as st
 
 from core import jobs
-from core.config import COMPONENTS, RunConfig
+from core.config import RunConfig
 from core.errors import StudioError
 from core.events import Metrics
 from core.paths import Home
 from core.rewards import VALIDITY
 from core.runs import Run
+from core.verdicts import MEANINGS, component_title, validity_word, weight_word
 from studio import charts, dialogs, output, words
 from studio.feed import RunFeed, feed_of
 
@@ -174,25 +175,27 @@ def weights(run: Run, config: RunConfig) -> None:
         st.caption("Known after the first training step.")
         return
     shares, scores = words.recent_shares(metrics), words.recent_scores(metrics)
-    total = sum(abs(config.reward.weights.get(name, 0.0)) for name in COMPONENTS)
+    total = sum(map(abs, config.reward.weight_vector))
     rows: list[tuple[object, ...]] = []
-    for name in COMPONENTS:
-        weight, share = config.reward.weights.get(name, 0.0), None if shares is None else shares[name]
-        word = words.weight_word(weight, total, share, scores[name])
+    for name, weight in zip(config.reward.components, config.reward.weight_vector, strict=True):
+        share = None if shares is None else shares.get(name, 0.0)
+        word = weight_word(weight, total, share, scores.get(name, 0.0))
         rows.append(
             (
-                words.COMPONENT_TITLES[name],
-                scores[name],
+                component_title(name),
+                scores.get(name),
                 weight,
                 None if share is None else 100 * share,
                 [word],
-                words.MEANINGS[word],
+                MEANINGS[word],
             )
         )
     share = None if shares is None else shares[VALIDITY]
     valid = _mean(metrics[-_COMPARED_STEPS:], "valid")
-    word = words.validity_word(share, valid)
-    rows.append(("Valid or not", valid, None, None if share is None else 100 * share, [word], words.MEANINGS[word]))
+    word = validity_word(share, valid)
+    rows.append(
+        (component_title(VALIDITY), valid, None, None if share is None else 100 * share, [word], MEANINGS[word])
+    )
     columns = ["Component", "Mean score", "Weight", "Effective weight", "Verdict", "What it means"]
     st.dataframe(
         pd.DataFrame(rows, columns=columns),
@@ -203,7 +206,7 @@ def weights(run: Run, config: RunConfig) -> None:
             "Mean score": st.column_config.NumberColumn(format="%.2f"),
             "Weight": st.column_config.NumberColumn(format="%.2f"),
             "Effective weight": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100),
-            "Verdict": st.column_config.MultiselectColumn(options=list(words.MEANINGS), color=words.WORD_COLOURS),
+            "Verdict": st.column_config.MultiselectColumn(options=list(MEANINGS), color=words.WORD_COLOURS),
             "What it means": st.column_config.TextColumn(width="large"),
         },
     )

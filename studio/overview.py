@@ -41,7 +41,7 @@ def line_of(run: Run) -> Line:
     """What there is to say about a run in one line; a run whose settings cannot be read is listed all the same."""
     frame = feed_of(run).frame()
     try:
-        preset = words.PRESET_TITLES[run.config().reward.preset]
+        preset = words.preset_title(run.config().reward.preset)
     except StudioError:
         preset = "unreadable"
     drawn = thin(frame, "reward", _SPARK_POINTS)["reward"] if len(frame) else frame["reward"]

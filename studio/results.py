@@ -8,9 +8,10 @@ import pandas as pd
 import streamlit as st
 
 from core.completions import Completion, HeldOut, held_out, read_completions, step_file
-from core.config import COMPONENTS, RunConfig, Tags
+from core.config import RunConfig, Tags
 from core.runs import Run
-from studio import output, words
+from core.verdicts import component_title
+from studio import output
 from studio.settings import LOG_LINES
 
 _ROW_HEIGHT = 62
@@ -51,7 +52,7 @@ def _completions_table(ranked: Sequence[Completion]) -> None:
             "Completion": [c.completion for c in ranked],
             "Reward": [c.reward for c in ranked],
             "Advantage": [c.advantage for c in ranked],
-            **{words.COMPONENT_TITLES[name]: [getattr(c, name) for c in ranked] for name in COMPONENTS},
+            **{component_title(name): [c.components[name] for c in ranked] for name in ranked[0].components},
             "Well-formed": [c.well_formed for c in ranked],
             "Valid": [c.valid for c in ranked],
             "Group": [groups[c.group] for c in ranked],
@@ -59,7 +60,7 @@ def _completions_table(ranked: Sequence[Completion]) -> None:
     )
     if len(groups) == 1:
         frame = frame.drop(columns="Group")
-    scores = ["Reward", "Advantage", *words.COMPONENT_TITLES.values()]
+    scores = ["Reward", "Advantage", *map(component_title, ranked[0].components)]
     st.dataframe(
         frame,
         hide_index=True,

@@ -6,32 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.config import COMPONENTS, RunConfig
+from core.config import RunConfig
 from core.events import Metrics
 from core.job_folder import State, Status
-from core.rewards import VALIDITY
 from core.text import duration
+from core.verdicts import component_title
 
-Word = Literal["off", "dead", "saturated", "opposing", "weak", "balanced", "dominant"]
 Colour = Literal["red", "orange", "yellow", "green", "blue", "gray", "violet"]
 
-COMPONENT_TITLES = {"semantic": "Similarity", "fluency": "Fluency", "tags": "Tags"}
-COMPONENT_HELP = {
-    "semantic": "How close the answer is in meaning to the reference answer.",
-    "fluency": "How natural the answer reads to a frozen language model.",
-    "tags": "Whether the reasoning and answer tags are there and in order.",
-}
 PRESET_TITLES = {"robust": "Robust", "article": "Article", "notebook": "Notebook"}
-
-MEANINGS: dict[Word, str] = {
-    "off": "Its weight is zero.",
-    "dead": "Hardly differs inside a group, so nothing is learned from it whatever its weight.",
-    "saturated": "Nearly every completion has its full score: it is learned, and there is no more to gain from it.",
-    "opposing": "Where it is high the reward tends to be low: the other components pull the other way.",
-    "weak": "Decides less than its weight suggests.",
-    "balanced": "Has its part in the decision.",
-    "dominant": "Decides nearly everything; the others are hardly heard.",
-}
 
 WORD_COLOURS: tuple[Colour, ...] = (
     "gray",
@@ -44,9 +27,6 @@ WORD_COLOURS: tuple[Colour, ...] = (
 )
 """In the order of `MEANINGS`."""
 
-_DEAD_SHARE = 0.05
-_FULL_SCORE = 0.95
-_DOMINANT_SHARE = 0.8
 _RECENT = 10
 
 
@@ -111,55 +91,27 @@ def progress(status: Status) -> float:
     return min((status.step + inside) / status.steps, 1.0)
 
 
+def preset_title(name: str) -> str:
+    """What a reward preset is called: built-in ones have a title, saved ones the name they were given."""
+    return PRESET_TITLES.get(name, name)
+
+
 def recent_shares(metrics: Sequence[Metrics]) -> dict[str, float] | None:
     """The effective weight of each component, and of validity, over the last steps; None while no group has varied."""
     varied = [m.effective for m in metrics[-_RECENT:] if m.effective]
     if not varied:
         return None
-    return {name: sum(shares.get(name, 0.0) for shares in varied) / len(varied) for name in (*COMPONENTS, VALIDITY)}
+    return {name: sum(shares.get(name, 0.0) for shares in varied) / len(varied) for name in varied[-1]}
 
 
 def recent_scores(metrics: Sequence[Metrics]) -> dict[str, float]:
     """The mean score of each component over the last steps."""
     last = metrics[-_RECENT:]
-    return {name: sum(m.components.get(name, 0.0) for m in last) / len(last) for name in COMPONENTS} if last else {}
-
-
-def weight_word(weight: float, total: float, share: float | None, score: float) -> Word:
-    """What a component really does in the reward.
-
-    Args:
-        weight: the configured weight.
-        total: the sum of the absolute weights.
-        share: its part of the within-group variance of the reward; None when nothing varies.
-        score: its mean score, at most 1.
-
-    >>> weight_word(0.4, 1.0, share=0.0, score=0.5), weight_word(0.1, 1.0, share=0.01, score=0.99)
-    ('dead', 'saturated')
-    """
-    if weight == 0 or total == 0:
-        return "off"
-    if share is None or abs(share) < _DEAD_SHARE:
-        return "saturated" if weight > 0 and score >= _FULL_SCORE else "dead"
-    if share < 0:
-        return "opposing"
-    expected = abs(weight) / total
-    if share >= _DOMINANT_SHARE and expected < _DOMINANT_SHARE:
-        return "dominant"
-    return "weak" if share < expected / 2 else "balanced"
-
-
-def validity_word(share: float | None, valid: float) -> Word:
-    """What being valid or not really does in the reward, by its share of the variance and the share of valid ones.
-
-    >>> validity_word(0.0, valid=1.0), validity_word(0.9, valid=0.5)
-    ('saturated', 'dominant')
-    """
-    if share is None or abs(share) < _DEAD_SHARE:
-        return "saturated" if valid >= _FULL_SCORE else "dead"
-    if share < 0:
-        return "opposing"
-    return "dominant" if share >= _DOMINANT_SHARE else "balanced"
+    return (
+        {name: sum(m.components.get(name, 0.0) for m in last) / len(last) for name in last[-1].components}
+        if last
+        else {}
+    )
 
 
 def plan(config: RunConfig) -> str:
@@ -173,5 +125,5 @@ def plan(config: RunConfig) -> str:
 
 def formula(weights: dict[str, float]) -> str:
     """The weighted sum as it is computed."""
-    parts = [f"{weight:g} × {COMPONENT_TITLES.get(name, name).lower()}" for name, weight in weights.items() if weight]
+    parts = [f"{weight:g} × {component_title(name).lower()}" for name, weight in weights.items() if weight]
     return " + ".join(parts)

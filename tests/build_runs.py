@@ -13,7 +13,7 @@ import psutil
 
 from core import rewards
 from core.completions import AFTER, BEFORE
-from core.config import COMPONENTS, RunConfig, Tags, with_changes
+from core.config import RunConfig, Tags, with_changes
 from core.engine.reporting import write_completions
 from core.events import EventWriter, Metrics
 from core.job_folder import State
@@ -117,13 +117,13 @@ def _write_step(
     effective = (
         {}
         if scores.effective is None
-        else dict(zip((*COMPONENTS, rewards.VALIDITY), map(float, scores.effective), strict=True))
+        else dict(zip((*scores.names, rewards.VALIDITY), map(float, scores.effective), strict=True))
     )
     metrics = Metrics(
         step=step,
         reward=float(scores.rewards.mean()),
         reward_std=float(scores.rewards.std()),
-        components=dict(zip(COMPONENTS, map(float, scores.components.mean(0)), strict=True)),
+        components=dict(zip(scores.names, map(float, scores.components.mean(0)), strict=True)),
         effective=effective,
         valid=float(scores.valid.mean()),
         well_formed=float(scores.well_formed.mean()),
@@ -166,10 +166,11 @@ def _scores(config: RunConfig, samples: Sequence[Sample], random: np.random.Gene
         ]
     )
     valid = np.array([p.answer is not None or index % 3 > 0 for index, p in enumerate(parsed)], dtype=bool)
-    weights = [config.reward.weights[name] for name in COMPONENTS]
+    weights = config.reward.weight_vector
     groups = [sample.group for sample in samples]
     reward = rewards.combine(components, weights, valid, config.reward.invalid_reward)
     return Scores(
+        names=config.reward.components,
         components=components,
         valid=valid,
         well_formed=formed,

@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.completions import step_file
-from core.config import COMPONENTS
 from core.events import EventWriter, Kind, Metrics
 from core.job_folder import State
 from core.runs import Run
@@ -147,7 +146,7 @@ def write_completions(file: Path, step: int, samples: Sequence[Sample], scores: 
         "valid": scores.valid,
         "well_formed": scores.well_formed,
     }
-    columns |= {name: scores.components[:, index] for index, name in enumerate(COMPONENTS)}
+    columns |= {name: scores.components[:, index] for index, name in enumerate(scores.names)}
     part = file.with_suffix(".part")
     pq.write_table(pa.table(columns), part)
     part.replace(file)

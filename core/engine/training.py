@@ -21,7 +21,7 @@ from transformers import (
 
 from core import datasets as rows_of
 from core.completions import AFTER, BEFORE
-from core.config import COMPONENTS, RunConfig
+from core.config import RunConfig
 from core.datasets import Row
 from core.engine.checkpoints import checkpoint_step, last_whole_checkpoint
 from core.engine.device import choose_compute
@@ -276,13 +276,13 @@ def _metrics(step: int, logs: dict[str, float], scores: Scores, seconds: dict[st
     effective = (
         {}
         if scores.effective is None
-        else dict(zip((*COMPONENTS, VALIDITY), map(float, scores.effective), strict=True))
+        else dict(zip((*scores.names, VALIDITY), map(float, scores.effective), strict=True))
     )
     return Metrics(
         step=step,
         reward=float(scores.rewards.mean()),
         reward_std=logs["reward_std"],
-        components=dict(zip(COMPONENTS, map(float, scores.components.mean(0)), strict=True)),
+        components=scores.means(),
         effective=effective,
         valid=float(scores.valid.mean()),
         well_formed=float(scores.well_formed.mean()),

@@ -4,32 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from core import verdicts
 from core.job_folder import Status
 from studio import words
 
 
-@pytest.mark.parametrize(
-    ("weight", "share", "score", "word"),
-    [
-        (0.0, 0.5, 0.5, "off"),  # what it would carry does not matter
-        (0.4, 0.0, 0.5, "dead"),  # the notebook's fluency: the same for a whole group
-        (0.4, None, 0.5, "dead"),  # no group has varied at all
-        (0.2, 0.01, 0.99, "saturated"),  # every completion has its tags
-        (0.2, 0.3, 0.99, "balanced"),  # nearly full, but the few that fail still decide
-        (0.4, -0.2, 0.5, "opposing"),
-        (0.5, 0.1, 0.5, "weak"),
-        (0.5, 0.45, 0.5, "balanced"),
-        (0.5, 0.9, 0.5, "dominant"),
-        (1.0, 1.0, 0.5, "balanced"),  # the only weight there is
-        (-0.2, 0.01, 0.99, "dead"),  # a penalty has no full score to reach
-    ],
-)
-def test_weight_word(weight: float, share: float | None, score: float, word: str) -> None:
-    assert words.weight_word(weight, 1.0, share, score) == word
-
-
 def test_every_word_has_a_meaning_and_a_colour() -> None:
-    assert len(words.WORD_COLOURS) == len(words.MEANINGS)
+    assert len(words.WORD_COLOURS) == len(verdicts.MEANINGS)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,117 @@
+"""A board: groups of sample completions with everything that was measured of them.
+
+What is expensive (similarity, fluency, custom rewards, the judge) is measured once, in a job, and kept beside the texts,
+so that moving a weight measures nothing. A reward configuration picks its columns: a fluency for each of its three meanings, tags for each of the two parsers.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.config import COMPONENTS, RewardConfig
+from core.errors import DataError
+from core.rewards import Floats, fill_missing
+from core.scoring import Sample
+
+
+@dataclass(frozen=True)
+class Board:
+    """Completions in groups, one group for each prompt.
+
+    Attributes:
+        title: what the user calls it; text from outside.
+        samples: the completions, those of a group beside each other.
+        kinds: what each completion is an example of, such as `good` or `unsafe`; empty where nobody said.
+        grades: how good a person found each completion, higher is better, shape (completions,); NaN where nobody said.
+            Completions of one group are compared, never those of two.
+        valid, well_formed: shape (completions,).
+        measures: scores by the name of their column (see `column`), each of shape (completions,); NaN where a component
+            had no opinion.
+        notes: what went wrong while it was measured, for the user.
+    """
+
+    title: str
+    samples: tuple[Sample, ...]
+    kinds: tuple[str, ...]
+    grades: Floats
+    valid: NDArray[np.bool_]
+    well_formed: NDArray[np.bool_]
+    measures: Mapping[str, Floats]
+    notes: tuple[str, ...] = field(default=())
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @cached_property
+    def groups(self) -> tuple[str, ...]:
+        """The names of the groups, in the order of their first completion."""
+        return tuple(dict.fromkeys(sample.group for sample in self.samples))
+
+    @cached_property
+    def index(self) -> NDArray[np.intp]:
+        """Which of `groups` each completion belongs to, shape (completions,)."""
+        number = {group: position for position, group in enumerate(self.groups)}
+        return np.array([number[sample.group] for sample in self.samples], dtype=np.intp)
+
+    @cached_property
+    def keys(self) -> tuple[str, ...]:
+        """What names each completion for good: the hash of its question, reference and text."""
+        return tuple(sample_key(sample) for sample in self.samples)
+
+    def missing(self, config: RewardConfig) -> tuple[str, ...]:
+        """The components of `config` that have not been measured here."""
+        return tuple(name for name in config.components if column(name, config) not in self.measures)
+
+    def components(self, config: RewardConfig) -> Floats:
+        """The scores of the components of `config`, shape (completions, components), without gaps.
+
+        Raises:
+            DataError: one of them has not been measured on these completions.
+        """
+        missing = self.missing(config)
+        if missing:
+            raise DataError(
+                f"{', '.join(missing)} has not been measured on these completions. Measure it, or choose completions "
+                "that have it."
+            )
+        table = np.column_stack([self.measures[column(name, config)] for name in config.components])
+        return fill_missing(table, self.index.tolist())
+
+
+def column(component: str, config: RewardConfig) -> str:
+    """The measure that a component reads under `config`.
+
+    Fluency and tags mean different things under different configurations. Other
+    models have columns of their own.
+    """
+    if component == COMPONENTS[0]:
+        return f"semantic {config.similarity_model}"
+    if component == COMPONENTS[1]:
+        return f"fluency {config.fluency} {config.fluency_model}"
+    if component == COMPONENTS[2]:
+        return f"tags {config.parser}"
+    return component
+
+
+def sample_key(sample: Sample) -> str:
+    """Sixteen hexadecimal digits that name a completion together with what it is judged against."""
+    digest = hashlib.sha256()
+    for text in (sample.question, sample.reference, sample.completion):
+        encoded = text.encode("utf-8", "surrogatepass")
+        digest.update(len(encoded).to_bytes(8, "big"))
+        digest.update(encoded)
+    return digest.hexdigest()[:16]
+
+
+def in_groups(samples: Sequence[Sample]) -> list[int]:
+    """An order of `samples` in which those of one group stand beside each other, groups in their first order."""
+    first: dict[str, int] = {}
+    for sample in samples:
+        first.setdefault(sample.group, len(first))
+    return sorted(range(len(samples)), key=lambda row: first[samples[row].group])
