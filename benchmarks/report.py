@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from core.chat import ChatModel
 from core.config import EMBEDDED_POLICY
-from core.data.draft import Draft, Mapping
+from core.data.draft import ColumnMapping, Draft
 from core.data.quality import report
 from core.paths import PROJECT, SAMPLE_DATA, Home
 from core.presets import preset_config
@@ -50,7 +50,7 @@ def measure(home: Home) -> dict[str, Any]:
 def _measure(home: Home) -> dict[str, Any]:
     table = _rows()
     chat = ChatModel.open(EMBEDDED_POLICY, home)
-    columns = Mapping(question="question", answer="answer", split="split")
+    columns = ColumnMapping(question="question", answer="answer", split="split")
     draft = Draft(table="bench", mapping=columns, prompt=preset_config("demo").prompt)
     phases: dict[str, float] = {}
     start = time.perf_counter()

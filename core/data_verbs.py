@@ -22,7 +22,6 @@ from core.data.tables import ROW, Table, find_table, list_tables, text_columns
 from core.errors import ConfigError, DataError
 from core.paths import Home
 from core.prompts import PROMPTS, check_prompt
-from core.record_files import read_text
 from core.text import one_line
 from core.verbs import finish_task
 
@@ -140,7 +139,7 @@ def _changed(draft: Draft | None, table: Table, options: argparse.Namespace) -> 
         "mapping.question": options.question,
         "mapping.answer": options.answer,
         "mapping.carried": options.carry,
-        "prompt.system": read_text(options.system).strip() if options.system else preset.get("system"),
+        "prompt.system": _prompt_file(options.system) if options.system else preset.get("system"),
         "prompt.examples": preset.get("examples"),
         "prompt.tags.reasoning": options.reasoning_tag,
         "prompt.tags.answer": options.answer_tag,
@@ -157,6 +156,14 @@ def _changed(draft: Draft | None, table: Table, options: argparse.Namespace) -> 
         return Draft.model_validate(replace_fields(values, changes))
     except ValidationError as error:
         raise ConfigError(validation_sentence(error)) from error
+
+
+def _prompt_file(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise DataError(f"{path} cannot be read ({reason}). Name a text file with the system prompt.") from error
 
 
 def report(options: argparse.Namespace, home: Home) -> Any:

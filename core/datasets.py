@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from core.config import PREPARED, SAMPLE, DataConfig
 from core.data.draft import SPLITS, Split
-from core.data.prepared import MANIFEST, PreparedData, find, verify
+from core.data.plain_files import read_records
+from core.data.prepared import ANSWER, COLUMNS, MANIFEST, QUESTION, SPLIT, PreparedData, find, verify
+from core.data.reading import check_file
+from core.data.records import named
 from core.data.split_names import parse_split
+from core.data.tables import ROW
 from core.errors import DataError
 from core.paths import SAMPLE_DATA, Home
-from core.record_files import read_bytes, read_records
 
 TRAIN: Split = "train"
 VALIDATION: Split = "validation"
 TEST: Split = "test"
-_NAMED = 5
-"""How many faulty rows a message names."""
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,16 @@ class Row:
     """One question with its reference answer.
 
     Attributes:
-        number: the line of the file it came from, or its row in the source of a prepared data set, counted from 1.
+        number: the line or row of the file it came from, or its row in the source of a prepared data set, from 1.
         split: only rows of `train` are trained on; rows of a file without a `split` column are all `train`.
+        carried: the texts of the further columns of a prepared data set by name, "" where a cell is empty.
     """
 
     number: int
     question: str
     answer: str
     split: Split
+    carried: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 def resolve(data: DataConfig) -> Path:
@@ -56,12 +57,7 @@ def read_rows(data: DataConfig, home: Home) -> list[Row]:
     if data.prepared is not None:
         return _prepared_rows(find(home, data.prepared), data)
     path = resolve(data)
-    records = read_records(path, (data.question, data.answer))
-    rows = [
-        Row(number, *_texts(record, data), split=_split(number, record.get("split"), path))
-        for number, record in records
-    ]
-    _refuse_empty(rows, data, path)
+    rows = _file_rows(path, data)
     if data.fingerprint:
         _refuse_changed(data.fingerprint, fingerprint(data, home), path.name)
     return rows
@@ -75,7 +71,7 @@ def fingerprint(data: DataConfig, home: Home) -> str:
     """
     if data.prepared is not None:
         return find(home, data.prepared).manifest.fingerprint
-    return "" if data.path == SAMPLE else hashlib.sha256(read_bytes(resolve(data))).hexdigest()
+    return "" if data.path == SAMPLE else check_file(resolve(data), lambda done, total: None).sha256
 
 
 def training_rows(rows: Sequence[Row]) -> list[Row]:
@@ -135,9 +131,10 @@ def _prepared_rows(prepared: PreparedData, data: DataConfig) -> list[Row]:
 
 
 def _rows_of(prepared: PreparedData, split: Split) -> Iterator[Row]:
-    columns = prepared.rows(split).select(["row", "question", "answer"]).to_pydict()
-    for number, question, answer in zip(columns["row"], columns["question"], columns["answer"], strict=True):
-        yield Row(number, question, answer, split)
+    table = prepared.rows(split)
+    own = zip(*(table.column(name).to_pylist() for name in (ROW, QUESTION, ANSWER)), strict=True)
+    for (number, question, answer), carried in zip(own, table.drop_columns(COLUMNS).to_pylist(), strict=True):
+        yield Row(number, question, answer, split, {name: text or "" for name, text in carried.items()})
 
 
 def _refuse_changed(expected: str, found: str, name: str) -> None:
@@ -148,36 +145,33 @@ def _refuse_changed(expected: str, found: str, name: str) -> None:
         )
 
 
-def _split(number: int, value: Any, path: Path) -> Split:
-    """The split that a row's cell names; an empty one means training."""
-    split = TRAIN if value in (None, "") else parse_split(str(value))
-    if split is None:
-        raise DataError(
-            f"Line {number} of {path.name} has {value!r} in the column 'split', which names no split. Write train, "
-            "validation or test there."
-        )
-    return split
-
-
-def _texts(record: Mapping[str, Any], data: DataConfig) -> tuple[str, str]:
-    question, answer = record[data.question], record[data.answer]
-    return (
-        "" if question is None else str(question).strip(),
-        "" if answer is None else str(answer).strip(),
-    )
-
-
-def _refuse_empty(rows: list[Row], data: DataConfig, path: Path) -> None:
-    for column, empty in (
-        (data.question, [row.number for row in rows if not row.question]),
-        (data.answer, [row.number for row in rows if not row.answer]),
-    ):
-        if empty:
-            named = ", ".join(map(str, empty[:_NAMED])) + (" …" if len(empty) > _NAMED else "")
+def _file_rows(path: Path, data: DataConfig) -> list[Row]:
+    rows: list[Row] = []
+    empty: dict[str, list[str]] = {data.question: [], data.answer: []}
+    for place, record in read_records(path, (data.question, data.answer)):
+        question, answer = ((record.cells[name] or "").strip() for name in (data.question, data.answer))
+        for name, text in ((data.question, question), (data.answer, answer)):
+            if not text:
+                empty[name].append(place)
+        rows.append(Row(record.line, question, answer, _split(record.cells.get(SPLIT), place, path)))
+    for name, places in empty.items():
+        if places:
             raise DataError(
-                f"{len(empty)} row(s) of {path.name} have an empty {column!r}: line {named}. Fill them in or remove "
+                f"{len(places)} row(s) of {path.name} have an empty {name!r}: {named(places)}. Fill them in or remove "
                 "them; a completion can only be judged against a reference answer."
             )
+    return rows
+
+
+def _split(cell: str | None, place: str, path: Path) -> Split:
+    """The split that a row's cell names; an empty one means training."""
+    split = parse_split(cell) if cell else TRAIN
+    if split is None:
+        raise DataError(
+            f"{place.capitalize()} of {path.name} has {cell!r} in the column {SPLIT!r}, which names no split. Write "
+            "train, validation or test there."
+        )
+    return split
 
 
 def choose(rows: list[Row], count: int | None, seed: int) -> list[Row]:

@@ -16,7 +16,7 @@ class Size:
     """A named amount of training.
 
     Attributes:
-        title, note: shown to the user.
+        title, note: shown to the user; the note is about these very settings, see `size_note`.
         train: the settings of the run.
         adapter: the adapter that is trained.
     """
@@ -62,6 +62,29 @@ SIZES: Mapping[str, Size] = {
         ),
     ),
 }
+
+
+def size_note(size: str, config: RunConfig) -> str:
+    """The note on a size, and how much longer it takes when the steps or limits of `config` are not the size's own.
+
+    Writing completions takes most of the time, so the time is taken to grow with the tokens written at most.
+
+    >>> size_note("demo", preset_config("demo")) == SIZES["demo"].note
+    True
+    """
+    usual, present = SIZES[size].train, config.train
+    times = present.steps * _tokens_a_step(present) / (usual.steps * _tokens_a_step(usual))
+    if times == 1:
+        return SIZES[size].note
+    longer = f"{times:.{0 if times >= 3 else 1}f} times as long" if times > 1 else f"{times:.0%} of that time"
+    return (
+        f"{SIZES[size].note} That is for {usual.steps:,} steps with at most {_tokens_a_step(usual):,} written tokens "
+        f"each. Here it is {present.steps:,} steps with at most {_tokens_a_step(present):,}, so expect about {longer}."
+    )
+
+
+def _tokens_a_step(train: TrainConfig) -> int:
+    return train.prompts_per_step * train.num_generations * train.max_completion_length
 
 
 def preset_config(size: str = "demo", reward: str = "robust") -> RunConfig:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.data.draft import Draft, Mapping
+from core.data.draft import ColumnMapping, Draft
 from core.data.tables import Table
 from core.errors import DataError
 from studio import data_draft, output, state
@@ -89,7 +89,7 @@ def _keep(table: Table) -> None:
         state.refuse(_form(table), "Choose a question column and an answer column.")
         return
     used = (question, answer, split)
-    mapping = Mapping(
+    mapping = ColumnMapping(
         question=question,
         answer=answer,
         split=split or None,

@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from core.data.columns import guess_mapping
-from core.data.draft import Draft, Mapping, Mend
+from core.data.draft import ColumnMapping, Draft, Mend
 from core.data.findings import lasting_mends
 from core.data.mending import check_mapping
 from core.data.tables import About, Table
@@ -34,7 +34,7 @@ def begin(table: Table) -> None:
             keep_mapping(table, mapping)
 
 
-def keep_mapping(table: Table, mapping: Mapping) -> None:
+def keep_mapping(table: Table, mapping: ColumnMapping) -> None:
     """Keep which columns mean what; mends that were for the texts of other columns are dropped, with a warning.
 
     Raises:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from itertools import chain, count
 from pathlib import Path
 
 import streamlit as st
 
+from core.config import SAMPLE
 from core.data.draft import SPLITS, Draft, Shares
 from core.data.mending import splits_by_question
-from core.data.prepared import PreparedData, list_prepared
+from core.data.prepared import PreparedData, list_prepared, prepared_data_folder
 from core.data.tables import Table
 from core.errors import DataError
 from core.paths import Home
@@ -41,6 +44,20 @@ def plain_name(text: str) -> str:
     """
     stem = re.sub(r"\.(csv|tsv|jsonl?|ndjson|parquet|xlsx)$", "", text.strip().lower())
     return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:_NAME_LENGTH].strip("-")
+
+
+def free_name(text: str, taken: Collection[str]) -> str:
+    """A plain name like `text` that can be saved under: not one of `taken`, and not that of the studio's own sample.
+
+    >>> free_name("sample.csv", []), free_name("Ward 7", ["ward-7"]), free_name("病例", [])
+    ('sample-data', 'ward-7-2', 'data')
+    """
+    plain = plain_name(text) or "data"
+    if plain == SAMPLE:
+        plain = f"{SAMPLE}-data"
+    numbers = (f"-{number}" for number in count(2))
+    ends = chain([""], numbers)
+    return next(name for end in ends if (name := plain[: _NAME_LENGTH - len(end)] + end) not in taken)
 
 
 def form(home: Home, table: Table, draft: Draft) -> None:
@@ -101,8 +118,9 @@ def _save(home: Home, table: Table, ready: bool) -> None:
         data_tasks.follow(task)
         return
     key = f"{table.id}.name"
+    taken = {folder.name for folder in prepared_data_folder(home).iterdir()}
     if state.value(key) is None:
-        state.show(key, plain_name(data_draft.about(table).title))
+        state.show(key, free_name(data_draft.about(table).title, taken))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         written = st.text_input("Name", key=key, max_chars=80, width=320, help="A name that is taken gets a number.")
         name = plain_name(written or "")
@@ -111,12 +129,16 @@ def _save(home: Home, table: Table, ready: bool) -> None:
             type="primary",
             icon=":material/save:",
             key="save_data",
-            disabled=not (ready and name),
+            disabled=not ready or name in ("", SAMPLE),
             on_click=data_tasks.start,
             args=(home, "prepare", {"table": table.id, "name": name}),
         )
     if not name:
         st.caption("Give it a name of letters and digits; then it can be saved.")
+    elif name == SAMPLE:
+        st.caption(f"{SAMPLE} is what the studio's own questions are called. Choose another name.")
+    elif name in taken:
+        st.caption(f"{output.escape(name)} is taken; a number will be added.")
     elif name != written:
         st.caption(f"Saved as {output.escape(name)}.")
     data_tasks.explain(task, "prepare", "Nothing was saved. Save again.")

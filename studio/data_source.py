@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core.data.encoding import LABELS
 from core.data.formats import SUFFIXES
 from core.data.sources import MEDICAL_REASONING, File, Hub, Peek, Sample, parse_source, peek
 from core.data.tables import About, Table, list_tables
@@ -23,7 +24,9 @@ _LOOKED_AT = 100
 """Rows at the head of a file that are read at once, to show some and to notice what cannot be read."""
 _SHOWN_ROWS = 8
 _DELIMITERS = {"": "Find it", ",": "Comma", ";": "Semicolon", "\t": "Tab", "|": "Vertical bar"}
-_ENCODINGS = {"": "Find it", "utf-8": "UTF-8", "cp1252": "Windows-1252 (Western)", "gb18030": "GBK (Chinese)"}
+_ENCODINGS = {"": "Find it", "utf-8": "UTF-8"} | {
+    name: label[0].upper() + label[1:] for name, label in LABELS.items() if not name.startswith("utf")
+}
 
 
 @dataclass(frozen=True)

@@ -12,10 +12,10 @@ from core.data.findings import Finding, Rows
 from core.data.identifiers import KINDS
 from core.data.languages import language_name
 from core.data.lengths import Limit, Measured
+from core.data.prepared import ANSWER, QUESTION
 from core.data.reasoning import reasoning_marks
 from core.data.scan import Scanned
 
-QUESTION, ANSWER = "question", "answer"
 _STRICTNESS = {"test": 0, "validation": 1, "train": 2}
 """Of a question in two splits, the row in the first of these stays."""
 _MANY = 0.2

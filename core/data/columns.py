@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import mean
 
-from core.data.draft import Mapping as ColumnMapping
+from core.data.draft import ColumnMapping
 from core.data.split_names import parse_split
 
 Rows = Sequence[Mapping[str, str | None]]

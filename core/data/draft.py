@@ -16,7 +16,7 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class Mapping(_Model):
+class ColumnMapping(_Model):
     """Which columns of a table mean what."""
 
     question: str
@@ -70,7 +70,7 @@ class Draft(_Model):
 
     table: str
     """The id of the table, see `core.data.tables`."""
-    mapping: Mapping
+    mapping: ColumnMapping
     prompt: PromptConfig
     model: str = EMBEDDED_POLICY
     shares: Shares = Shares()

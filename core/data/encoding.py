@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import codecs
 import re
+import string
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from charset_normalizer import from_bytes
@@ -12,7 +14,7 @@ from core.errors import DataError
 
 _CANDIDATES = ["cp1252", "gb18030", "big5", "cp932", "cp949", "cp1251", "cp1250"]
 """What Windows programs write in Europe and East Asia; among all encodings short samples are taken for anything."""
-_LABELS = {
+LABELS: Mapping[str, str] = {
     "cp1252": "windows-1252 (Western European)",
     "cp1250": "windows-1250 (Central European)",
     "cp1251": "windows-1251 (Cyrillic)",
@@ -33,10 +35,35 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _BEYOND = re.compile(rb"[\x80-\xff]+")
-_SIGN_IN_WORD = re.compile(r"(?<=[^\W\d_])[¡¢£¤¥¦©ª«¬®¯°±²³´¶¹º»¼½¾¿](?=[^\W\d_])")
+_BESIDE_LETTERS = re.compile(rb"(?<=[A-Za-z])[\x80-\xff]{2}(?![\x80-\xff])|(?<![\x80-\xff])[\x80-\xff]{2}(?=[A-Za-z])")
+_WESTERN = (
+    "àâçéèêëîïôùûü",  # French
+    "äöüßéà",  # German
+    "áéíñóúü",  # Spanish
+    "áâãàçéêíóôõúü",  # Portuguese
+    "àèéìíîòóùú",  # Italian
+    "æøåéèóòôü",  # Danish and Norwegian
+    "åäöéàüšž",  # Swedish and Finnish
+    "áéíóúýþæöð",  # Icelandic
+    "éèëêïöü",  # Dutch, and names in English
+)
+"""The letters beyond ASCII in each language that windows-1252 was made for."""
+_CENTRAL = (
+    "ąćęłńóśźż",  # Polish
+    "áčďéěíňóřšťúůýž",  # Czech
+    "áäčďéíĺľňóôŕšťúýž",  # Slovak
+    "áéíóöőúüű",  # Hungarian
+    "čćđšž",  # Slovenian, Croatian and Bosnian
+    "ăâîşţ",  # Romanian
+)
+"""The same for windows-1250."""
+_SIGN_IN_WORD = re.compile(r"(?<![\w¿])[ª²³¹º](?=[^\W\d_])|(?<=[^\W\d_])[¡¢£¤¥¦©ª«¬®¯°±²³´¶¹º»¼½¾¿](?=[^\W\d_])")
 _ESCAPED = re.compile("[\udc80-\udcff]")
 _SAMPLE_BYTES = 64_000
 _FEW = 20
+"""Letters beyond ASCII; fewer say too little about how often each occurs."""
+_UNDECODED = "\ufffd"
+"""What Python puts for bytes that mean nothing in an encoding."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +72,11 @@ class Encoding:
 
     name: str
     note: str | None = None
+
+    @property
+    def guessed(self) -> bool:
+        """Whether the letters themselves had to tell; UTF-8 and UTF-16 show what they are."""
+        return self.note is not None and not self.name.startswith("utf")
 
 
 class EncodingDetector:
@@ -136,22 +168,36 @@ def _guess(sample: bytes) -> str:
 
 
 def _is_alphabetic(sample: bytes) -> bool:
-    """Whether most bytes beyond ASCII stand alone, as accents and degree signs do; other scripts have whole words."""
+    """Whether most bytes beyond ASCII are single letters, or two inside a word; other scripts have whole words."""
     runs = _BEYOND.findall(sample)
-    return sum(len(run) == 1 for run in runs) > len(runs) / 2
+    return sum(len(run) == 1 for run in runs) + len(_BESIDE_LETTERS.findall(sample)) > len(runs) / 2
 
 
 def _guess_european(sample: bytes) -> str:
-    """windows-1250 when windows-1252 would put signs such as a superscript inside words, or where long texts say so."""
+    """windows-1250 when windows-1252 would put signs such as a superscript inside words, or letters of no one language.
+
+    When both or neither make sense, few letters are taken for windows-1252, which is far more common, and many are
+    told apart by how often each letter occurs.
+    """
     if _SIGN_IN_WORD.search(sample.decode("cp1252", "replace")):
         return "cp1250"
+    western, central = _fits(sample, "cp1252", _WESTERN), _fits(sample, "cp1250", _CENTRAL)
+    if western != central:
+        return "cp1252" if western else "cp1250"
     if sum(map(len, _BEYOND.findall(sample))) <= _FEW:
         return "cp1252"
     best = from_bytes(sample, cp_isolation=["cp1252", "cp1250"]).best()
     return "cp1252" if best is None or "cp1252" in best.could_be_from_charset else best.encoding
 
 
+def _fits(sample: bytes, encoding: str, alphabets: tuple[str, ...]) -> bool:
+    """Whether all letters beyond ASCII, read in `encoding`, belong to one of the alphabets."""
+    text = sample.decode(encoding, "replace").lower()
+    letters = {letter for letter in text if letter.isalpha() or letter == _UNDECODED}
+    return any(letters <= {*string.ascii_lowercase, *"ªºµ", *alphabet} for alphabet in alphabets)
+
+
 def _note(name: str) -> str | None:
-    if name not in _LABELS:
+    if name not in LABELS:
         return None
-    return f"Read as {_LABELS[name]}. If letters look wrong, choose another encoding or save the file as UTF-8."
+    return f"Read as {LABELS[name]}. If letters look wrong, choose another encoding or save the file as UTF-8."

@@ -10,10 +10,9 @@ import pyarrow as pa
 from pydantic import BaseModel, ConfigDict
 
 from core.config import PromptConfig
-from core.data.draft import Draft, Mapping, Mend, Resplit
-
-_OWN = ("row", "question", "answer", "split")
-"""The columns of prepared rows that are not carried along."""
+from core.data.draft import ColumnMapping, Draft, Mend, Resplit
+from core.data.prepared import ANSWER, COLUMNS, QUESTION, SPLIT
+from core.data.tables import ROW
 
 
 class TokenCounter(Protocol):
@@ -100,7 +99,7 @@ class Report(_Model):
     completion_length_reason: str
 
 
-def lasting_mends(draft: Draft, mapping: Mapping) -> tuple[Mend, ...]:
+def lasting_mends(draft: Draft, mapping: ColumnMapping) -> tuple[Mend, ...]:
     """The mends of a draft that still mean something under another mapping.
 
     Findings name rows for what their question and answer hold; other columns hold other texts. Splitting anew is about
@@ -129,14 +128,14 @@ class Rows:
     def of(cls, table: pa.Table) -> Self:
         """Take the columns row, question, answer and split of an Arrow table; all others are carried."""
         question, answer, split = (
-            [text or "" for text in table.column(name).to_pylist()] for name in ("question", "answer", "split")
+            [text or "" for text in table.column(name).to_pylist()] for name in (QUESTION, ANSWER, SPLIT)
         )
-        others = [name for name in table.column_names if name not in _OWN]
+        others = [name for name in table.column_names if name not in COLUMNS]
         carried: list[tuple[str, ...]] = [()] * table.num_rows
         if others:
             cells = zip(*(table.column(name).to_pylist() for name in others), strict=True)
             carried = [tuple(filter(None, row)) for row in cells]
-        return cls(table.column("row").to_pylist(), question, answer, split, carried)
+        return cls(table.column(ROW).to_pylist(), question, answer, split, carried)
 
     def numbers_of(self, indices: Sequence[int]) -> tuple[int, ...]:
         """The row numbers at these places, in the order of the rows."""

@@ -53,16 +53,17 @@ _TITLE_OR_CUE = (
     r"\b(?:Mr|Mrs|Ms|Miss|Mx|Dr|Prof)\b|\b(?:MR|MRS|MS|DR)\.|[Nn][Aa][Mm][Ee]|\b[Cc]alled\b|[Pp]atient:"
     r"|[Kk]in\b|\bKIN\b"
 )
-_CODE_LIKE = r"\d(?:[-/ .]?\d){3}|\d[A-Z][A-Z\d]\d-?[A-Z]"
+_CODE_LIKE = r"\p{Nd}(?:[-/ .]?\p{Nd}){3}|\p{Nd}[A-Z][A-Z\p{Nd}]\p{Nd}-?[A-Z]"
 _ADDRESS_CUE = r"(?:[Aa]ddress|ADDRESS)"
 _BOX = r"\b[Pp]\.?[ \t]?[Oo]\.?[ \t](?:[Bb]ox|BOX)[ \t]+\d{1,6}\b"
+_IN_GERMAN_STREET = r"(?:straße|strasse|str\.|weg|allee|gasse|platz)[ \t]+\p{Nd}"
 _GERMAN_STREET = r"\b\p{Lu}\p{Ll}+(?:straße|strasse|str\.|weg|allee|gasse|platz)[ \t]+\d{1,4}[a-z]?\b"
+_IN_FRENCH_STREET = r"\p{Nd}(?:[ \t]?(?:bis|ter))?,?[ \t]+(?:rue|avenue|boulevard|allée|chemin)[ \t]"
 _FRENCH_STREET = (
     r"\b\d{1,4}(?:[ \t]?(?:bis|ter))?,?[ \t]+(?:rue|avenue|boulevard|allée|chemin)[ \t]+"
     r"(?:d[eu][ \t]+|des[ \t]+|de[ \t]la[ \t]+|d['’]|l['’])?\p{Lu}\p{L}+"
 )
 _POSTCODE_END = r"\d[ABD-HJLNP-UW-Z]{2}\b"
-_HAN = r"\p{Han}"
 
 PATTERNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     _TITLE_OR_CUE: {
@@ -114,11 +115,11 @@ PATTERNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         ),
     },
     _ADDRESS_CUE: {ADDRESS: (rf"\b{_ADDRESS_CUE}[ \t]*[:：][ \t]*\K(?=[^\n;]*\d)[^\n;.]{{5,80}}",)},
-    _BOX: {ADDRESS: (_BOX,)},
-    _GERMAN_STREET: {ADDRESS: (_GERMAN_STREET,)},
-    _FRENCH_STREET: {ADDRESS: (_FRENCH_STREET,)},
-    _POSTCODE_END: {POSTCODE: (rf"\b[A-PR-UWYZ][A-HK-Y]?\d[A-Z\d]?[ ](?!5HT){_POSTCODE_END}",)},
-    _HAN: {
+    r"[Oo]\.?[ \t](?:[Bb]ox|BOX)[ \t]+\p{Nd}": {ADDRESS: (_BOX,)},
+    _IN_GERMAN_STREET: {ADDRESS: (_GERMAN_STREET,)},
+    _IN_FRENCH_STREET: {ADDRESS: (_FRENCH_STREET,)},
+    r"\p{Nd}[ABD-HJLNP-UW-Z]{2}\b": {POSTCODE: (rf"\b[A-PR-UWYZ][A-HK-Y]?\d[A-Z\d]?[ ](?!5HT){_POSTCODE_END}",)},
+    r"\p{Han}": {
         NAME: (
             r"姓名[:：]?\s*\K\p{Han}{2,4}(?![\p{Han}])",
             rf"{_SURNAME}\p{{Han}}{{0,2}}?(?=先生(?![长活成产出存殖理])|女士|小姐)",
@@ -131,5 +132,7 @@ PATTERNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 """What a text must hold for any of the patterns to match, which is quick to see, and the patterns of each kind.
 
+What must be held is written so that RE2 reads it as `regex` does, or finds more: `\\p{Nd}` in place of `\\d`, and `\\b`
+at ASCII letters only.
 E-mail addresses and phones are Presidio's own.
 """

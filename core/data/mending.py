@@ -13,10 +13,10 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from core.config import Tags
-from core.data import draft as drafts
-from core.data.draft import SPLITS, Draft, DropRows, Mend, Redact, Resplit, Split, StripReasoning
+from core.data.draft import SPLITS, ColumnMapping, Draft, DropRows, Mend, Redact, Resplit, Split, StripReasoning
 from core.data.duplicates import near_groups
 from core.data.identifiers import redact
+from core.data.prepared import ANSWER, COLUMNS, QUESTION, SPLIT
 from core.data.reasoning import strip_reasoning
 from core.data.split_names import parse_split
 from core.data.splits import assign
@@ -25,9 +25,6 @@ from core.errors import DataError
 from core.paths import Home
 from core.tasks import Tell, silent
 
-QUESTION, ANSWER, SPLIT = "question", "answer", "split"
-COLUMNS = (ROW, QUESTION, ANSWER, SPLIT)
-"""What every prepared row has; carried columns come behind."""
 PREVIEWED = 20
 _CHUNK = 1000
 """How many rows a preview looks at together while it searches for changes."""
@@ -109,7 +106,7 @@ def draft_of(table: Table) -> Draft:
     return draft
 
 
-def check_mapping(mapping: drafts.Mapping, columns: Sequence[str], title: str) -> None:
+def check_mapping(mapping: ColumnMapping, columns: Sequence[str], title: str) -> None:
     """Refuse a mapping that the columns of a table do not allow.
 
     Raises:

@@ -20,10 +20,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from core.config import PREPARED, RunConfig, with_changes
 from core.data.draft import Draft, Split
+from core.data.tables import ROW
 from core.errors import DataError
 from core.paths import Home, is_name
 
 MANIFEST = "manifest.json"
+QUESTION, ANSWER, SPLIT = "question", "answer", "split"
+COLUMNS = (ROW, QUESTION, ANSWER, SPLIT)
+"""What every prepared row has; carried columns come behind."""
 
 
 class _Model(BaseModel):
@@ -113,7 +117,7 @@ def part_file(split: Split) -> str:
     return f"{split}.parquet"
 
 
-def prepared_folder(home: Home) -> Path:
+def prepared_data_folder(home: Home) -> Path:
     """Where prepared data sets lie."""
     folder = home.data / "prepared"
     folder.mkdir(exist_ok=True)
@@ -124,7 +128,7 @@ def list_prepared(home: Home) -> list[PreparedData]:
     """All prepared data sets, the newest first; reading the manifest of one may raise DataError."""
     files = [
         folder / MANIFEST
-        for folder in prepared_folder(home).iterdir()
+        for folder in prepared_data_folder(home).iterdir()
         if is_name(folder.name) and (folder / MANIFEST).is_file()
     ]
     return [PreparedData(file.parent) for file in sorted(files, key=lambda f: f.stat().st_mtime_ns, reverse=True)]
@@ -136,7 +140,7 @@ def find(home: Home, name: str) -> PreparedData:
     Raises:
         DataError: there is none; the message names those there are.
     """
-    folder = prepared_folder(home) / name
+    folder = prepared_data_folder(home) / name
     if not is_name(name) or not (folder / MANIFEST).is_file():
         there = ", ".join(data.name for data in list_prepared(home)) or "none yet"
         raise DataError(f"There is no prepared data set {name!r}. There is: {there}. Save one on the Data page.")

@@ -128,7 +128,7 @@ def _open_text(path: Path, title: str, options: ReadOptions, encoding: Encoding,
     size = path.stat().st_size
     if kind == "json array":
         with as_utf8(path, encoding.name) as utf8:
-            yield Reading(json_array_records(utf8, title, headings), headings, "Row", 0, _nowhere, remarks)
+            yield Reading(json_array_records(utf8, title, headings), headings, "Row", 0, _nowhere, remarks, encoding)
         return
     with path.open("rb") as file:
         lines = Lines(file, encoding.name, title)
@@ -138,7 +138,7 @@ def _open_text(path: Path, title: str, options: ReadOptions, encoding: Encoding,
             delimiter = options.delimiter or find_delimiter(path, encoding.name, title)
             remarks += [] if delimiter == "," else [f"The cells are separated by {_WORDS.get(delimiter, delimiter)}."]
             items = delimited_records(lines, delimiter, headings)
-        yield Reading(items, headings, "Line", size, _position(file), remarks)
+        yield Reading(items, headings, "Line", size, _position(file), remarks, encoding)
 
 
 _WORDS = {";": "semicolons", "\t": "tabs", "|": "vertical bars"}

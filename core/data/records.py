@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
 
+from core.data.encoding import Encoding
 from core.data.tables import ROW
 from core.errors import DataError
 
 MOST_COLUMNS = 2_000
+MOST_FAULTS = 20
+"""After so many records that cannot be read, reading ends, unless they are left out."""
 _NAMED = 5
 """How many places a note names."""
 
@@ -55,6 +58,7 @@ class Headings:
     def __init__(self) -> None:
         self.names: list[str] = []
         self.notes: list[str] = []
+        self.repeated: set[str] = set()
         self._taken = {ROW}
         self._known: dict[str, str] = {}
 
@@ -79,6 +83,7 @@ class Headings:
             self.notes.append(f"Column {len(self.names) + 1} has no heading; it is called {name!r} here.")
         elif name != plain:
             self.notes.append(f"Column {len(self.names) + 1}, {plain!r}, is called {name!r} here: the name was taken.")
+            self.repeated.add(plain)
         self.names.append(name)
         self._taken.add(name.casefold())
         self._known.setdefault(heading, name)
@@ -103,6 +108,7 @@ class Reading:
         size: how much there is to read, in the unit of `position`: bytes or rows.
         position: how much of it has been read.
         remarks: what is known about the source from the beginning.
+        encoding: of a text file.
     """
 
     items: Iterator[Record | Fault]
@@ -111,6 +117,7 @@ class Reading:
     size: int
     position: Callable[[], int]
     remarks: list[str] = field(default_factory=list)
+    encoding: Encoding | None = None
     _cleaned: list[int] = field(default_factory=list)
 
     def checked(self) -> Iterator[Record | Fault]:
@@ -156,6 +163,19 @@ def _damage(cells: Mapping[str, str | None]) -> str | None:
     return None
 
 
+def refusal(faults: Sequence[Fault], place: str, title: str) -> str:
+    """Which records of a source cannot be read, and why; `place` is what their line counts."""
+    count = f"At least {len(faults)}" if len(faults) == MOST_FAULTS else str(len(faults))
+    reasons = "; ".join(f"{place.lower()} {fault.line}: {fault.reason}" for fault in faults[:_NAMED])
+    more = "; and so on" if len(faults) > _NAMED else ""
+    ragged = " Put texts that hold the separator in double quotes." if "the heading has" in reasons else ""
+    return f"{count} row(s) of {title} cannot be read. {reasons[0].upper()}{reasons[1:]}{more}.{ragged}"
+
+
+class FromValue(str):
+    """The text of a value that was no text."""
+
+
 def as_text(value: Any) -> str | None:
     """A cell as text: null stays null, nested values become their JSON text, numbers stay as they were written.
 
@@ -165,14 +185,14 @@ def as_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, WrittenFloat):
-        return value.text
+        return FromValue(value.text)
     if isinstance(value, bool):
-        return "true" if value else "false"
+        return FromValue("true" if value else "false")
     if isinstance(value, list | tuple | dict):
-        return json.dumps(value, ensure_ascii=False, default=as_text)
+        return FromValue(json.dumps(value, ensure_ascii=False, default=as_text))
     if isinstance(value, bytes):
-        return f"<{len(value)} bytes>"
-    return value.isoformat() if isinstance(value, datetime | date | time) else str(value)
+        return FromValue(f"<{len(value)} bytes>")
+    return FromValue(value.isoformat() if isinstance(value, datetime | date | time) else value)
 
 
 class WrittenFloat(float):
@@ -186,7 +206,7 @@ class WrittenFloat(float):
     text: str
 
 
-def named(places: list[int]) -> str:
+def named(places: Sequence[object]) -> str:
     """The first of `places` for a message.
 
     >>> named([3, 7]), named([1, 2, 3, 4, 5, 6])

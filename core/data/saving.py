@@ -17,8 +17,19 @@ import pyarrow.parquet as pq
 
 from core.config import SAMPLE
 from core.data.draft import SPLITS, Draft, Split
-from core.data.mending import ANSWER, QUESTION, SPLIT, draft_of, prepared_rows, splits_by_question
-from core.data.prepared import MANIFEST, Manifest, Part, PreparedData, Source, part_file, prepared_folder
+from core.data.mending import draft_of, prepared_rows, splits_by_question
+from core.data.prepared import (
+    ANSWER,
+    MANIFEST,
+    QUESTION,
+    SPLIT,
+    Manifest,
+    Part,
+    PreparedData,
+    Source,
+    part_file,
+    prepared_data_folder,
+)
 from core.data.sources import workshop
 from core.data.tables import ROW, Table, find_table
 from core.errors import ConfigError, DataError
@@ -45,7 +56,7 @@ def save(home: Home, table: Table, draft: Draft, name: str, progress: Tell = sil
     rows = prepared_rows(table, draft, progress)
     _refuse_useless(rows, draft)
     progress("saving", 0, 0)
-    place = prepared_folder(home)
+    place = prepared_data_folder(home)
     with workshop(place, _PARTIAL) as work:
         made = new_folder(work, name)  # the workshop itself can be read by nobody else
         manifest = _manifest(table, draft, rows, _write_parts(made, rows))

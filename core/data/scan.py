@@ -1,4 +1,4 @@
-"""Looks at the rows one by one, on all cores: which language, which likely identifiers."""
+"""Looks at the rows one by one, beside other work: which language, which likely identifiers."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from itertools import chain
 from multiprocessing import get_context, parent_process
 
 from core.data.findings import Rows
-from core.data.identifiers import find
+from core.data.identifiers import find_identifiers, may_identify
 from core.data.languages import language
 from core.tasks import Tell
 
+_Texts = tuple[str, str, tuple[str, ...]]
+"""Of one row: the question, the answer, and the carried cells."""
 _CHUNK = 250
 """Rows that a process takes at a time."""
 _POOLED = 2_000
@@ -40,14 +42,16 @@ class Scanned:
 def scanning(rows: Rows) -> Iterator[Callable[[Tell], list[Scanned]]]:
     """Begin to scan; what is yielded waits for the end and returns one `Scanned` a row.
 
-    Large tables are scanned by other processes, so the caller can do something else in the meantime.
+    Large tables are scanned by other processes, one core being left to the caller, who can do something else in the
+    meantime. Each process first imports for two seconds, so one more than there are cores would cost more than it does.
     """
     texts = list(zip(rows.questions, rows.answers, rows.carried, strict=True))
     chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
     if len(texts) < _POOLED:
         yield lambda progress: _told(map(_scan, chunks), len(texts), progress)
         return
-    pool = ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn"), initializer=_end_with_parent)
+    workers = max((os.cpu_count() or 1) - 1, 1)
+    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_end_with_parent)
     try:
         futures = [pool.submit(_scan, chunk) for chunk in chunks]
         yield lambda progress: _told(map(Future.result, futures), len(texts), progress)
@@ -64,16 +68,22 @@ def _told(parts: Iterator[list[Scanned]], total: int, progress: Tell) -> list[Sc
     return list(chain.from_iterable(done))
 
 
-def _scan(texts: Sequence[tuple[str, str, tuple[str, ...]]]) -> list[Scanned]:
+def _scan(texts: Sequence[_Texts]) -> list[Scanned]:
+    looked_at = iter(
+        may_identify([cell for question, answer, carried in texts for cell in (question, answer, *carried)])
+    )
     return [
-        Scanned((language(question), language(answer)), (_kinds(question), _kinds(answer), _kinds(*carried)))
+        Scanned(
+            (language(question), language(answer)),
+            (_kinds(looked_at, question), _kinds(looked_at, answer), _kinds(looked_at, *carried)),
+        )
         for question, answer, carried in texts
     ]
 
 
-def _kinds(*texts: str) -> frozenset[str]:
+def _kinds(looked_at: Iterator[bool], *texts: str) -> frozenset[str]:
     """What is in any of the texts; each is looked at alone, as it is redacted, so that no finding spans two."""
-    return frozenset(found.kind for text in texts for found in find(text))
+    return frozenset(found.kind for text in texts if next(looked_at) for found in find_identifiers(text))
 
 
 def _end_with_parent() -> None:

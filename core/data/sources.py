@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 import psutil
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from core.data.draft import Mapping as ColumnMapping
+from core.data.draft import ColumnMapping
 from core.data.reading import ReadOptions, check_file, first_rows, open_records
 from core.data.tables import About, tables_folder
 from core.data.writing import write_parquet

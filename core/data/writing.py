@@ -11,14 +11,11 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.records import Fault, Reading, Record
+from core.data.records import MOST_FAULTS, Fault, Reading, Record, refusal
 from core.data.tables import ROW, LeftOut
 from core.errors import DataError
 
 _BATCH_ROWS, _BATCH_CHARACTERS = 10_000, 16_000_000
-_MOST_FAULTS = 20
-"""After so many records that cannot be read, reading ends, unless they are left out."""
-_NAMED_FAULTS = 5
 _LISTED_FAULTS = 1_000
 """So many are listed in full; of more the number is told."""
 
@@ -48,12 +45,12 @@ def write_parquet(
     faults: list[Fault] = []
     rows = 0
     with closing(_Parts(target)) as parts:
-        for batch in _batches(reading, faults, None if skip_bad else _MOST_FAULTS):
+        for batch in _batches(reading, faults, None if skip_bad else MOST_FAULTS):
             rows += len(batch)
             parts.write(batch, reading.headings.names)
             report(reading.position() or rows, reading.size)
     if faults and not skip_bad:
-        raise DataError(_refusal(faults, reading.place, title))
+        raise DataError(f"{refusal(faults, reading.place, title)} Correct them, or choose to leave such rows out.")
     if not rows:
         what = f"none of its {len(faults)} rows can be read" if faults else "it has a heading at most"
         raise DataError(f"{title} holds no rows: {what}. Choose a file with at least one question and answer.")
@@ -79,17 +76,6 @@ def _batches(reading: Reading, faults: list[Fault], most_faults: int | None) -> 
             batch, characters = [], 0
     if batch:
         yield batch
-
-
-def _refusal(faults: list[Fault], place: str, title: str) -> str:
-    count = f"At least {len(faults)}" if len(faults) == _MOST_FAULTS else str(len(faults))
-    reasons = "; ".join(f"{place.lower()} {fault.line}: {fault.reason}" for fault in faults[:_NAMED_FAULTS])
-    more = "; and so on" if len(faults) > _NAMED_FAULTS else ""
-    ragged = "Put texts that hold the separator in double quotes. " if "the heading has" in reasons else ""
-    return (
-        f"{count} row(s) of {title} cannot be read. {reasons[0].upper()}{reasons[1:]}{more}. {ragged}"
-        "Correct them, or choose to leave such rows out."
-    )
 
 
 def _unlisted(faults: list[Fault]) -> list[str]:

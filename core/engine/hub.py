@@ -48,7 +48,7 @@ def download(
         found = load_dataset(
             dataset_id, config, split=split, streaming=True, token=os.environ.get(TOKEN_VARIABLE) or False
         )
-        total = _row_count(found, split)
+        total, phase = _row_count(found, split), f"downloading {_size(found, split)}"
         batches = _batches(found)
         first = next(batches, None)
         if first is None:
@@ -57,7 +57,7 @@ def download(
             while first is not None:
                 writer.write_table(first)
                 done += len(first)
-                progress("downloading rows", done, total)
+                progress(phase, done, total)
                 first = next(batches, None)
     except Exception as error:
         message = explain(error, dataset_id, config, split)
@@ -79,6 +79,13 @@ def _row_count(found: IterableDataset, split: str) -> int:
     """How many rows the data set says the split has; 0 when it does not say."""
     splits = found.info.splits or {}
     return int(splits[split].num_examples or 0) if split in splits else 0
+
+
+def _size(found: IterableDataset, split: str) -> str:
+    """How much there is to download, as far as the data set says it."""
+    told = (found.info.splits or {}).get(split)
+    rows = f"{told.num_examples:,} rows" if told and told.num_examples else "rows"
+    return f"{rows}, {told.num_bytes / 1e6:,.0f} MB unpacked" if told and told.num_bytes else rows
 
 
 def explain(error: BaseException, dataset_id: str, config: str | None, split: str) -> str | None:

@@ -189,7 +189,7 @@ def test_other_columns_take_the_mends_of_their_texts_away(
         (["map", "table-1", "--question", "Frage"], "ward.csv has no column 'Frage'"),
         (["map", "table-1", "--max-prompt-length", "3"], "max_prompt_length is 3"),
         (["map", "table-1", "--answer-tag", "a b"], "the tag name 'a b'"),
-        (["map", "table-1", "--system", "/no/such/prompt.txt"], "There is no data file /no/such/prompt.txt"),
+        (["map", "table-1", "--system", "/no/such/prompt.txt"], "prompt.txt cannot be read (No such file or"),
         (["mend", "table-1", "2"], "Finding 2 has no mend"),
         (["mend", "table-1", "3"], "There is no finding 3"),
         (["mend", "table-1", "1", "--preview", "--undo"], "Give one or the other"),

@@ -2,10 +2,11 @@ import json
 import shutil
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from core.config import DataConfig
-from core.data.draft import Mapping as Columns
+from core.data.draft import ColumnMapping
 from core.data.prepared import PreparedData
 from core.data.saving import save
 from core.datasets import (
@@ -54,23 +55,33 @@ def test_columns_can_have_other_names(home: Home, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", "", "holds no rows"),
+        ("a.jsonl", "", "a.jsonl is empty"),
         ("a.jsonl", "\n \n", "holds no rows"),
-        ("a.jsonl", (ROW + "\n") * 16 + '{"question": "Wh\n', "Line 17 of a.jsonl is not valid JSON"),
-        ("a.jsonl", ROW + "\n[1]", "Line 2 of a.jsonl is not a JSON object but a list"),
-        ("a.jsonl", ROW + '\n{"question": "Why?"}', "Line 2 of a.jsonl has no column 'answer'"),
+        ("a.csv", "question,answer\n", "holds no rows"),
+        ("a.jsonl", (ROW + "\n") * 16 + '{"question": "Wh\n', "1 row.* of a.jsonl .* Line 17: it is not valid JSON"),
+        (
+            "a.jsonl",
+            ROW + "\n[1]\n" + ROW + "\n3",
+            "2 row.* Line 2: it is not a JSON object .* list; line 4: .* number",
+        ),
+        ("a.jsonl", ROW + '\n{"question": "Why?"}', "Line 2 of a.jsonl has no column 'answer'; it has 'question'"),
         ("a.jsonl", ROW + '\n{"question": "Why?", "answer": " "}', "have an empty 'answer': line 2"),
         ("a.jsonl", '{"question": null, "answer": "x"}', "have an empty 'question': line 1"),
-        ("a.jsonl", ROW.encode() + b"\n\xff\xfe", "Line 2 of a.jsonl is not UTF-8"),
-        ("a.csv", "question,answer\nWhy?,Because, really.\n", "another number of cells"),
-        ("a.csv", 'question,answer\nWhy?,"Because\n', "is not valid CSV"),
-        ("a.csv", "question;answer\nWhy?;Because\n", "has no column 'question'"),
+        ("a.json", "[" + ROW + ', {"question": "Why?", "answer": ""}]', "have an empty 'answer': row 2"),
+        ("a.csv", "question,answer\nWhy?,Because, really.\n", "Line 2: it has 3 cell.* but the heading has 2"),
+        ("a.csv", 'question,answer\nWhy?,"Because\n', "Line 2: a double quote is opened here and never closed"),
+        ("a.csv", "query;answer\nWhy?;Because\n", "Line 2 of a.csv has no column 'question'; it has 'query', 'answer'"),
         ("a.jsonl", '{"question": "Why?", "answer": "So.", "split": "fold 2"}', "Line 1 of a.jsonl has 'fold 2'"),
-        ("a.jsonl", ROW + '\n{"question": ' + "9" * 5_000 + "}", "Line 2 of a.jsonl holds a number with too many"),
-        ("a.jsonl", ROW + '\n{"question": ' + "[" * 100_000, "Line 2 of a.jsonl holds JSON that is nested too deeply"),
-        ("a.jsonl", ROW + '\n{"question": ["\\ud800"]}', r"Line 2 of a.jsonl holds half a character, \\ud800"),
-        ("a.csv", "question,answer,answer\nWhy?,So.,No.\n", "heading of a.csv names 'answer' more than once"),
-        ("a.xml", "<a/>", "save the data as .jsonl or .csv"),
+        ("a.jsonl", ROW + '\n{"question": ' + "9" * 5_000 + "}", "Line 2: it holds a number with too many"),
+        ("a.jsonl", ROW + '\n{"question": ' + "[" * 100_000, "Line 2: its JSON is nested too deeply"),
+        ("a.jsonl", ROW + '\n{"question": ["\\ud800"]}', "Line 2: character 3 of the cell 'question' is damaged"),
+        (
+            "a.jsonl",
+            ROW.encode() + b'\n{"question": "\xc3\xa9", "answer": "\xff"}',
+            "Line 2: character 1 of the cell 'ans",
+        ),
+        ("a.csv", "question,answer,answer\nWhy?,So.,No.\n", "has more than one column 'answer'"),
+        ("a.xml", "<a/>", "a.xml has no column 'question'; it has '<a/>'"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_with_its_line(
@@ -78,6 +89,34 @@ def test_what_is_wrong_with_a_file_is_said_with_its_line(
 ) -> None:
     with pytest.raises(DataError, match=message):
         read_rows(write(tmp_path, name, content), home)
+
+
+@pytest.mark.parametrize("encoding", ["cp1252", "cp1250", "gb18030"])
+def test_letters_that_could_only_be_guessed_are_refused_and_the_data_page_is_named(
+    encoding: str, home: Home, tmp_path: Path
+) -> None:
+    answer = "Fièvre élevée." if encoding == "cp1252" else "Zażółć gęślą." if encoding == "cp1250" else "多喝水休息"
+    data = write(tmp_path, "a.csv", f"question,answer\nWhy?,{answer}\n".encode(encoding))
+    with pytest.raises(DataError, match=r"a\.csv is not UTF-8 text.* can only be guessed\. Open it on the Data page"):
+        read_rows(data, home)
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.tsv", "a.ndjson", "utf16.csv"])
+def test_every_format_that_needs_no_guess_is_read(name: str, home: Home, tmp_path: Path) -> None:
+    rows = pd.DataFrame({"question": ["Why?", "When?"], "answer": ["Für immer.", "3"], "split": ["train", "test"]})
+    path = tmp_path / name
+    match path.suffix:
+        case ".parquet":
+            rows.to_parquet(path)
+        case ".ndjson":
+            rows.to_json(path, orient="records", lines=True, force_ascii=False)
+        case _:
+            rows.to_csv(path, index=False, sep="\t", encoding="utf-16" if name == "utf16.csv" else "utf-8")
+    read = read_rows(DataConfig(path=str(path)), home)
+    assert [(row.question, row.answer, row.split) for row in read] == [
+        ("Why?", "Für immer.", "train"),
+        ("When?", "3", "test"),
+    ]
 
 
 def test_a_missing_file_and_a_folder_are_named(home: Home, tmp_path: Path) -> None:
@@ -102,7 +141,7 @@ SPLIT_ROWS = [
 @pytest.fixture
 def prepared(home: Home) -> PreparedData:
     table = make_table(home, SPLIT_ROWS)
-    return save(home, table, make_draft(table, mapping=Columns(question="Q", answer="A", split="set")), "ward")
+    return save(home, table, make_draft(table, mapping=ColumnMapping(question="Q", answer="A", split="set")), "ward")
 
 
 def test_split_names_of_a_file_are_understood_and_an_empty_one_means_training(home: Home, tmp_path: Path) -> None:
@@ -121,6 +160,24 @@ def test_a_prepared_data_set_is_read_with_its_splits(home: Home, prepared: Prepa
     ]
 
 
+def test_carried_columns_come_with_each_row_and_empty_cells_are_empty_texts(home: Home) -> None:
+    records = [
+        {"Q": f"What is disease {number} of the heart?", "A": "So.", "code": code, "ward": "7"}
+        for number, code in enumerate(("I21", "", None, "I50"))
+    ]
+    table = make_table(home, records)
+    columns = ColumnMapping(question="Q", answer="A", carried=("ward", "code"))
+    save(home, table, make_draft(table, mapping=columns), "codes")
+    carried = {row.number: row.carried for row in read_rows(DataConfig(path="prepared:codes"), home)}
+    assert carried == {n: {"ward": "7", "code": code} for n, code in enumerate(("I21", "", "", "I50"), start=1)}
+
+
+def test_rows_without_carried_columns_carry_nothing_and_rows_can_be_in_sets(home: Home) -> None:
+    rows = read_rows(DataConfig(), home)
+    assert all(row.carried == {} for row in rows)
+    assert len(set(rows)) == len(rows)
+
+
 def test_a_prepared_data_set_that_is_not_there_or_has_changed_is_refused(home: Home, prepared: PreparedData) -> None:
     with pytest.raises(DataError, match=r"no prepared data set 'other'. There is: ward"):
         read_rows(DataConfig(path="prepared:other"), home)
@@ -134,7 +191,7 @@ def test_other_data_of_the_same_name_is_refused_by_its_fingerprint(home: Home, p
     assert len(read_rows(known, home)) == 4
     shutil.rmtree(prepared.folder)
     table = make_table(home, SPLIT_ROWS, "table-2")
-    save(home, table, make_draft(table, mapping=Columns(question="Q", answer="A")), "ward")
+    save(home, table, make_draft(table, mapping=ColumnMapping(question="Q", answer="A")), "ward")
     with pytest.raises(DataError, match="ward has changed since it was chosen for this run"):
         read_rows(known, home)
 

@@ -82,10 +82,10 @@ def test_weights_that_are_all_zero_are_refused_before_the_start(train: Open) -> 
     ("name", "content", "sentence"),
     [
         ("broken.jsonl", b'{"question": "a", "answer": "b"}\n' * 16 + b"{oops\n", "Line 17"),
-        ("empty.jsonl", b"", "holds no rows"),
+        ("empty.jsonl", b"", "is empty"),
         ("no_answer.csv", b"question,reply\na,b\n", "has no column 'answer'"),
         ("blank.csv", b"question,answer\na,\n", "have an empty 'answer'"),
-        ("binary.csv", b"\xff\xfe\x00", "is not UTF\\-8 text"),
+        ("binary.csv", b"q,a\nx,\xff\xe9\x9d", "is not UTF\\-8 text"),
     ],
 )
 def test_a_bad_upload_is_named_with_line_and_remedy(train: Open, name: str, content: bytes, sentence: str) -> None:

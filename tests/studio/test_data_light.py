@@ -7,7 +7,7 @@ import sys
 
 from core.paths import PROJECT
 
-TASKS_ONLY = ("presidio_analyzer", "spacy", "py3langid", "datasketch", "scipy", "torch", "transformers", "datasets")
+TASKS_ONLY = ("presidio_analyzer", "spacy", "py3langid", "scipy", "torch", "transformers", "datasets")
 
 
 def test_the_page_loads_nothing_that_only_its_tasks_need() -> None:

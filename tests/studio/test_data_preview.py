@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.config import Tags
-from core.data.draft import Draft, DropRows, Mapping, Redact, Resplit, Shares, StripReasoning
+from core.data.draft import ColumnMapping, Draft, DropRows, Redact, Resplit, Shares, StripReasoning
 from core.data.findings import Lengths
 from core.paths import Home
 from core.prompts import PROMPTS
@@ -13,7 +13,7 @@ from studio import data_draft, data_lengths, data_prompt, data_split
 from studio.data_preview import as_trained
 from tests.build_tables import PROMPT, make_draft, make_table
 
-MAPPING = Mapping(question="q", answer="a", carried=("ward",))
+MAPPING = ColumnMapping(question="q", answer="a", carried=("ward",))
 
 
 def draft(**changes: object) -> Draft:
@@ -83,7 +83,7 @@ def test_other_columns_take_the_mends_of_their_texts_away(home: Home) -> None:
     mends = (Redact(rows=(1,)), Resplit())
     table.keep(make_draft(table, mends=mends))
     for answer, left in (("answer", mends), ("other", (Resplit(),))):
-        data_draft.keep_mapping(table, Mapping(question="question", answer=answer))
+        data_draft.keep_mapping(table, ColumnMapping(question="question", answer=answer))
         kept = table.draft()
         assert kept is not None
         assert (kept.mapping.answer, kept.mends) == (answer, left)
@@ -98,7 +98,7 @@ def test_expected_counts_leave_dropped_rows_out(home: Home) -> None:
 def test_expected_counts_name_words_that_are_no_split(home: Home) -> None:
     rows = [{"question": "a", "answer": "b", "fold": fold} for fold in ("train", "Dev", "fold 3", None)]
     table = make_table(home, rows)
-    wanted = make_draft(table, mapping=Mapping(question="question", answer="answer", split="fold"))
+    wanted = make_draft(table, mapping=ColumnMapping(question="question", answer="answer", split="fold"))
     found = data_split.expected(table, wanted)
     assert (found.rows["train"], found.rows["validation"]) == (1, 1)
     assert found.unknown == ("fold 3", "an empty cell")

@@ -42,6 +42,6 @@ def test_the_same_upload_is_kept_once(home: Home) -> None:
 
 
 def test_an_upload_of_another_kind_is_refused_with_the_remedy(home: Home) -> None:
-    with pytest.raises(DataError, match=r"ends in '\.exe': choose a \.jsonl or \.csv file"):
+    with pytest.raises(DataError, match=r"ends in '\.exe': choose a \.csv, .* \.parquet or \.xlsx file"):
         store_upload(home, "run.exe", b"MZ")
     assert not list(home.data.iterdir())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import subprocess
 import sys
 
@@ -67,6 +68,14 @@ def test_exact_duplicates_are_in_the_groups_and_empty_texts_are_not() -> None:
     assert near_groups([LONG, "", LONG.upper(), "", "?"]) == [[0, 2]]
     assert near_groups([]) == []
     assert near_groups(["a", "a", "b"]) == [[0, 1]]
+
+
+def test_every_near_pair_among_many_others_is_found() -> None:
+    source = random.Random(0)
+    vocabulary = [f"word{number}" for number in range(500)]
+    texts = [" ".join(source.choices(vocabulary, k=60)) for _ in range(400)]
+    near = [" ".join([*text.split()[:30], "changed", *text.split()[31:]]) for text in texts[::2]]
+    assert near_groups(texts + near) == [[2 * number, 400 + number] for number in range(200)]
 
 
 def test_progress_is_told() -> None:

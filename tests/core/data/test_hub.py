@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from datasets import Dataset, IterableDataset
+from datasets import Dataset, IterableDataset, SplitDict, SplitInfo
 from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
 from huggingface_hub.errors import (
     GatedRepoError,
@@ -87,6 +87,15 @@ def test_rows_are_written_as_they_arrive(tmp_path: Path, monkeypatch: pytest.Mon
     rows = Dataset.from_dict({"Question": [f"{n}?" for n in range(1_200)], "Response": ["So."] * 1_200})
     file = fetch(None, rows.to_iterable_dataset(), tmp_path / "a.parquet", monkeypatch)
     assert pq.read_table(file).column("Question").to_pylist() == [f"{n}?" for n in range(1_200)]
+
+
+def test_the_size_is_told_when_the_data_set_says_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = Dataset.from_dict({"Question": [f"{n}?" for n in range(1_200)]}).to_iterable_dataset()
+    told: list[tuple[str, int, int]] = []
+    rows.info.splits = SplitDict({"train": SplitInfo("train", num_bytes=45_600_000, num_examples=1_200)})
+    monkeypatch.setattr(hub, "load_dataset", lambda *arguments, **options: rows)
+    hub.download("owner/name", None, "train", tmp_path / "a.parquet", lambda *words: told.append(words))
+    assert told[1:] == [("downloading 1,200 rows, 46 MB unpacked", n, 1_200) for n in (500, 1_000, 1_200)]
 
 
 def test_a_folder_of_the_same_name_is_not_taken_for_the_data_set(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.data.identifiers import find, redact
+from core.data.identifiers import find_identifiers, may_identify, redact
 from core.paths import PROJECT
 
 ALARMS = [
@@ -83,14 +83,33 @@ QUIET = [
 ]
 
 
+def test_the_quick_look_lets_every_text_with_an_identifier_through() -> None:
+    texts = [text for text, _ in ALARMS]
+    moved = [f"第三天，é {text} ß\n\nNaïve\u00a0reply." for text in texts]
+    for text, may in zip([*texts, *moved], may_identify([*texts, *moved]), strict=True):
+        assert may or not find_identifiers(text), text
+
+
+@given(st.lists(st.text(st.sampled_from("0123456789٣ -/.()@ABQWZabcxyzéßØŁ王先生\n,:#"), max_size=30), max_size=20))
+def test_the_quick_look_never_overlooks_what_the_search_finds(texts: list[str]) -> None:
+    assert [
+        text for text, may in zip(texts, may_identify(texts), strict=True) if find_identifiers(text) and not may
+    ] == []
+
+
+def test_the_quick_look_spares_ordinary_texts() -> None:
+    ordinary = ["Take two tablets of 500 mg twice a day.", "Fièvre de 39,5 °C."]
+    assert may_identify(ordinary) == [False, False]
+
+
 @pytest.mark.parametrize(("text", "found"), ALARMS)
 def test_what_likely_names_a_patient_alarms(text: str, found: list[tuple[str, str]]) -> None:
-    assert [(one.kind, one.text) for one in find(text)] == found
+    assert [(one.kind, one.text) for one in find_identifiers(text)] == found
 
 
 @pytest.mark.parametrize("text", QUIET)
 def test_medicine_does_not_alarm(text: str) -> None:
-    assert find(text) == []
+    assert find_identifiers(text) == []
 
 
 def test_redaction_leaves_the_rest_readable() -> None:
@@ -101,12 +120,12 @@ def test_redaction_leaves_the_rest_readable() -> None:
 
 @pytest.mark.parametrize("text", [text for text, _ in ALARMS])
 def test_a_redacted_text_is_quiet(text: str) -> None:
-    assert find(redact(text)) == []
+    assert find_identifiers(redact(text)) == []
 
 
 @given(st.lists(st.sampled_from([text for text, _ in ALARMS]), max_size=4).map(" ".join))
 def test_findings_stand_in_order_and_apart(text: str) -> None:
-    found = find(text)
+    found = find_identifiers(text)
     assert all(text[one.start : one.end] == one.text and one.text for one in found)
     assert all(first.end <= second.start for first, second in pairwise(found))
 
@@ -116,8 +135,8 @@ def test_finding_needs_neither_torch_nor_a_network() -> None:
         "import socket, sys\n"
         "def refuse(*_): raise OSError('no network')\n"
         "socket.socket.connect = socket.getaddrinfo = refuse\n"
-        "from core.data.identifiers import find\n"
-        "found = find('Mr Smith, a.b@c.org, 020 7946 0958, 219-09-9999')\n"
+        "from core.data.identifiers import find_identifiers\n"
+        "found = find_identifiers('Mr Smith, a.b@c.org, 020 7946 0958, 219-09-9999')\n"
         "print(len(found), [name for name in ('torch', 'transformers') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)

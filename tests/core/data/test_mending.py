@@ -2,8 +2,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from core.data.draft import Draft, DropRows, Redact, Resplit, Shares, StripReasoning
-from core.data.draft import Mapping as Columns
+from core.data.draft import ColumnMapping, Draft, DropRows, Redact, Resplit, Shares, StripReasoning
 from core.data.mending import Change, prepared_rows, preview, run_preview, split_counts
 from core.data.splits import split_of
 from core.data.tables import Table
@@ -18,7 +17,7 @@ ROWS: list[Mapping[str, str | None]] = [
     {"Q": "Why did Mr Smith cough?", "A": "Pneumonia. Call 020 7946 0958.", "set": "test", "unit": "ward 4"},
     {"Q": None, "A": "Nothing asked.", "set": "train", "unit": ""},
 ]
-COLUMNS = Columns(question="Q", answer="A", split="set", carried=("unit",))
+COLUMNS = ColumnMapping(question="Q", answer="A", split="set", carried=("unit",))
 
 
 @pytest.fixture
@@ -62,7 +61,7 @@ def test_reasoning_is_stripped_from_the_named_rows_only(home: Home) -> None:
 def test_identifiers_are_redacted_in_every_text_of_the_named_rows(home: Home) -> None:
     row = {"question": "Why does Mr Smith cough?", "answer": "Ask Mrs Jones.", "note": "Mr Smith again"}
     table = make_table(home, [row, row])
-    columns = Columns(question="question", answer="answer", carried=("note",))
+    columns = ColumnMapping(question="question", answer="answer", carried=("note",))
     rows = prepared_rows(table, make_draft(table, mapping=columns, mends=(Redact(rows=(1,)),))).to_pylist()
     assert not any(name in str(rows[0]) for name in ("Smith", "Jones"))
     assert {name: rows[1][name] for name in row} == row
@@ -79,7 +78,7 @@ def test_mends_are_applied_in_their_order(home: Home) -> None:
 def test_a_word_that_names_no_split_is_named_with_its_row(word: str | None, home: Home) -> None:
     rows = [{"Q": "Why?", "A": "So.", "set": "train"}, {"Q": "How?", "A": "Thus.", "set": word}]
     table = make_table(home, rows)
-    draft = make_draft(table, mapping=Columns(question="Q", answer="A", split="set"))
+    draft = make_draft(table, mapping=ColumnMapping(question="Q", answer="A", split="set"))
     with pytest.raises(DataError, match=f"Row 2 has {word or ''!r} in the column 'set'"):
         prepared_rows(table, draft)
     assert prepared_rows(table, draft.model_copy(update={"mends": (Resplit(),)})).num_rows == 2
@@ -104,13 +103,16 @@ def test_splits_are_counted(table: Table, draft: Draft) -> None:
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        (Columns(question="Frage", answer="A"), "ward.csv has no column 'Frage'. Choose from 'Q', 'A', 'set', 'unit'"),
-        (Columns(question="Q", answer="A", split="fold"), "no column 'fold'"),
-        (Columns(question="Q", answer="A", carried=("x",)), "no column 'x'"),
-        (Columns(question="Q", answer="Q"), "chosen as question and as answer"),
+        (
+            ColumnMapping(question="Frage", answer="A"),
+            "no column 'Frage'. Choose from 'Q', 'A', 'set', 'unit'",
+        ),
+        (ColumnMapping(question="Q", answer="A", split="fold"), "no column 'fold'"),
+        (ColumnMapping(question="Q", answer="A", carried=("x",)), "no column 'x'"),
+        (ColumnMapping(question="Q", answer="Q"), "chosen as question and as answer"),
     ],
 )
-def test_a_mapping_that_does_not_fit_is_refused(columns: Columns, message: str, table: Table) -> None:
+def test_a_mapping_that_does_not_fit_is_refused(columns: ColumnMapping, message: str, table: Table) -> None:
     with pytest.raises(DataError, match=message):
         prepared_rows(table, make_draft(table, mapping=columns))
 
@@ -118,7 +120,7 @@ def test_a_mapping_that_does_not_fit_is_refused(columns: Columns, message: str, 
 def test_a_carried_column_cannot_hide_a_prepared_one(home: Home) -> None:
     table = make_table(home, [{"Q": "Why?", "A": "So.", "split": "x"}])
     with pytest.raises(DataError, match="'split' cannot be carried along"):
-        prepared_rows(table, make_draft(table, mapping=Columns(question="Q", answer="A", carried=("split",))))
+        prepared_rows(table, make_draft(table, mapping=ColumnMapping(question="Q", answer="A", carried=("split",))))
 
 
 def test_a_preview_of_dropping_shows_the_questions(table: Table, draft: Draft) -> None:
@@ -159,7 +161,7 @@ def test_a_preview_of_splitting_shows_rows_that_move(table: Table, draft: Draft)
         if same.get(was, was) != will
     ]
     assert preview(table, draft, Resplit()) == moved != []
-    assert preview(table, make_draft(table, mapping=Columns(question="Q", answer="A")), Resplit()) == []
+    assert preview(table, make_draft(table, mapping=ColumnMapping(question="Q", answer="A")), Resplit()) == []
 
 
 def test_a_preview_is_short_however_much_changes(home: Home) -> None:

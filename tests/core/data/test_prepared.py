@@ -9,8 +9,7 @@ import pytest
 
 from core.config import PromptConfig, Tags
 from core.data import prepared, saving
-from core.data.draft import Draft, DropRows, Shares
-from core.data.draft import Mapping as Columns
+from core.data.draft import ColumnMapping, Draft, DropRows, Shares
 from core.data.prepared import find, list_prepared, run_config, verify
 from core.data.saving import prepare, save
 from core.data.tables import Table
@@ -27,7 +26,7 @@ ROWS = [
     )
 ]
 NO_QUESTION, BLANK_QUESTION = ROWS[0] | {"question": None}, ROWS[0] | {"question": " \t"}
-COLUMNS = Columns(question="question", answer="answer", split="split")
+COLUMNS = ColumnMapping(question="question", answer="answer", split="split")
 
 
 @pytest.fixture
@@ -41,7 +40,7 @@ def draft(table: Table) -> Draft:
 
 
 def names(home: Home) -> list[str]:
-    return sorted(path.name for path in prepared.prepared_folder(home).iterdir())
+    return sorted(path.name for path in prepared.prepared_data_folder(home).iterdir())
 
 
 def test_each_split_is_a_parquet_file_and_the_manifest_says_what_they_are(
@@ -103,7 +102,7 @@ def test_nothing_is_left_of_a_saving_that_breaks_off(
 
 
 def test_what_a_killed_saving_left_is_not_listed_and_goes_with_the_next(home: Home, table: Table, draft: Draft) -> None:
-    place = prepared.prepared_folder(home)
+    place = prepared.prepared_data_folder(home)
     for process in (999999999, os.getppid()):
         (place / f".saving-{process}-x" / "ward").mkdir(parents=True)
     assert list_prepared(home) == []
@@ -148,7 +147,7 @@ def test_rows_that_cannot_be_trained_on_are_refused(
     rows: list[dict[str, str | None]], message: str, home: Home
 ) -> None:
     table = make_table(home, rows or [])
-    columns = COLUMNS if rows else Columns(question="question", answer="answer")
+    columns = COLUMNS if rows else ColumnMapping(question="question", answer="answer")
     with pytest.raises(DataError, match=message):
         save(home, table, make_draft(table, mapping=columns), "ward")
     assert names(home) == []
@@ -172,7 +171,8 @@ def test_the_fingerprint_is_of_the_content_not_of_the_name(home: Home, table: Ta
     first, second = save(home, table, draft, "ward").manifest, save(home, table, draft, "other").manifest
     assert first.fingerprint == second.fingerprint and len(first.fingerprint) == 64
     changed = draft.model_copy(update={"prompt": draft.prompt.model_copy(update={"tags": Tags(answer="final")})})
-    shares = draft.model_copy(update={"mapping": Columns(question="question", answer="answer"), "shares": Shares()})
+    columns = ColumnMapping(question="question", answer="answer")
+    shares = draft.model_copy(update={"mapping": columns, "shares": Shares()})
     fewer = draft.model_copy(update={"mends": (DropRows(reason="x", rows=(1,)),)})
     others = {save(home, table, other, "ward").manifest.fingerprint for other in (changed, shares, fewer)}
     assert len(others | {first.fingerprint}) == 4

@@ -11,14 +11,14 @@ import pytest
 
 from core.config import PromptConfig
 from core.data import scan
-from core.data.draft import Draft, DropRows, Mapping, Redact, Resplit, StripReasoning
+from core.data.draft import ColumnMapping, Draft, DropRows, Redact, Resplit, StripReasoning
 from core.data.findings import Rows
 from core.data.quality import Finding, KeptReport, Report, report
 from core.paths import PROJECT
 from core.tasks import TaskStopped
 
 Record = tuple[str | None, str | None, str]
-DRAFT = Draft(table="t", mapping=Mapping(question="q", answer="a"), prompt=PromptConfig(system="Be brief."))
+DRAFT = Draft(table="t", mapping=ColumnMapping(question="q", answer="a"), prompt=PromptConfig(system="Be brief."))
 BASE: list[Record] = [
     ("What is the first sign of scurvy in an adult?", "Bleeding gums are the first sign of scurvy.", "train"),
     ("Why does iron deficiency make people tired?", "Without iron the blood carries less oxygen.", "train"),
@@ -99,7 +99,7 @@ def test_of_a_question_in_two_splits_the_training_row_goes() -> None:
 
 def test_a_split_column_that_leaks_throughout_is_given_up() -> None:
     records: list[Record] = [(q, a, split) for q, a, _ in BASE for split in ("train", "test")]
-    own = DRAFT.model_copy(update={"mapping": Mapping(question="q", answer="a", split="s")})
+    own = DRAFT.model_copy(update={"mapping": ColumnMapping(question="q", answer="a", split="s")})
     assert only(records, "split overlap", own).mend == Resplit()
 
 
@@ -205,7 +205,7 @@ def test_a_stop_ends_the_report() -> None:
 
 
 def test_the_interface_can_import_the_report_without_what_makes_it() -> None:
-    heavy = ("torch", "transformers", "spacy", "presidio_analyzer", "datasketch", "scipy", "py3langid")
+    heavy = ("torch", "transformers", "spacy", "presidio_analyzer", "scipy", "py3langid")
     program = f"import core.data.quality, sys; print([name for name in {heavy!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=PROJECT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.data.draft import Mapping
+from core.data.draft import ColumnMapping
 from core.data.quality import Report, is_current, kept_report, run_report
 from core.data.tables import Table
 from core.errors import DataError
@@ -31,7 +31,7 @@ ROWS = [
 @pytest.fixture
 def table(home: Home, tiny_models: Path) -> Table:
     made = make_table(home, ROWS)
-    columns = Mapping(question="question", answer="answer", split="set")
+    columns = ColumnMapping(question="question", answer="answer", split="set")
     made.keep(make_draft(made, mapping=columns, model=str(tiny_models / "policy"), max_prompt_length=4000))
     return made
 

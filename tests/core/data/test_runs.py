@@ -9,7 +9,7 @@ from core import jobs
 from core.cli import main
 from core.completions import held_out, read_completions
 from core.config import RunConfig, with_changes
-from core.data.draft import Mapping as Columns
+from core.data.draft import ColumnMapping
 from core.data.prepared import PreparedData, find, run_config
 from core.data.saving import save
 from core.data.tables import find_table
@@ -32,7 +32,7 @@ ROWS = [
 @pytest.fixture
 def prepared(home: Home) -> PreparedData:
     table = make_table(home, ROWS)
-    columns = Columns(question="question", answer="answer", split="split")
+    columns = ColumnMapping(question="question", answer="answer", split="split")
     return save(
         home, table, make_draft(table, mapping=columns, max_prompt_length=1000, max_completion_length=8), "ward"
     )
