@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME …]`: run benchmarks and keep their results under `benchmarks/results/`.
 
-Without a name: step, scoring, interface, preview, report. `learning` trains the demo four times, about half an hour.
+Without a name: step, scoring, weight_map, sliders, interface, preview, report. `learning` trains the demo four times,
+about half an hour.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import interface, learning, preview, report, scoring, step
+from benchmarks import interface, learning, preview, report, scoring, sliders, step, weight_map
 from core.errors import StudioError
 from core.machine import Machine
 from core.paths import Home
@@ -24,6 +25,8 @@ RESULTS = Path(__file__).parent / "results"
 BENCHMARKS: dict[str, Callable[[Home], dict[str, Any]]] = {
     "step": step.measure,
     "scoring": scoring.measure,
+    "weight_map": weight_map.measure,
+    "sliders": sliders.measure,
     "interface": interface.measure,
     "preview": preview.measure,
     "report": report.measure,
@@ -41,7 +44,7 @@ def main() -> int:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose from {', '.join(BENCHMARKS)}")
     home = Home.open(options.home)
     met = True
-    for name in options.names or ("step", "scoring", "interface", "preview", "report"):
+    for name in options.names or ("step", "scoring", "weight_map", "sliders", "interface", "preview", "report"):
         print(f"== {name}", flush=True)
         try:
             result = BENCHMARKS[name](home)

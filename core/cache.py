@@ -6,9 +6,13 @@ import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar, cast
 
 _LOOKUP = 500
 """Keys asked for in one query; SQLite allows a limited number of parameters."""
+
+
+Score = TypeVar("Score", bound=float | None)
 
 
 class ScoreCache:
@@ -21,22 +25,23 @@ class ScoreCache:
         self._db.execute("CREATE TABLE IF NOT EXISTS scores (key BLOB PRIMARY KEY, score REAL NOT NULL) WITHOUT ROWID")
 
     def scores(
-        self, scorer: str, items: Sequence[tuple[str, ...]], compute: Callable[[list[tuple[str, ...]]], list[float]]
-    ) -> list[float]:
+        self, scorer: str, items: Sequence[tuple[str, ...]], compute: Callable[[list[tuple[str, ...]]], list[Score]]
+    ) -> list[Score]:
         """The score of every item, computing each distinct one that is not known yet exactly once.
 
         Args:
             scorer: says what was measured and with which model; part of the key.
             items: the texts of each item.
-            compute: scores the items it is given, in their order.
+            compute: scores the items it is given, in their order; None, for no score, is not remembered.
         """
         keys = [_key(scorer, item) for item in items]
-        known = self._known(set(keys))
+        known = cast("dict[bytes, Score]", self._known(set(keys)))
         missing = {key: item for key, item in zip(keys, items, strict=True) if key not in known}
         if missing:
             fresh = dict(zip(missing, compute(list(missing.values())), strict=True))
+            found = [(key, score) for key, score in fresh.items() if score is not None]
             self._db.execute("BEGIN IMMEDIATE")
-            self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?)", fresh.items())
+            self._db.executemany("INSERT OR REPLACE INTO scores VALUES (?, ?)", found)
             self._db.execute("COMMIT")
             known |= fresh
         return [known[key] for key in keys]

@@ -18,19 +18,22 @@ from typing import Any
 
 from core import jobs
 from core.completions import held_out, summarise
-from core.config import PREPARED, SAMPLE, DataConfig, RunConfig, Tags, read_config, with_changes
+from core.config import PREPARED, SAMPLE, DataConfig, RewardConfig, RunConfig, Tags, read_config, with_changes
 from core.data.prepared import find, run_config
 from core.data_cli import add_data_verbs
 from core.datasets import refuse_single_split
 from core.errors import ConfigError, StudioError
 from core.events import Event, EventTail, Metrics, latest_metrics, read_events
+from core.lab.fit_verbs import add_fit_verb
+from core.lab.verbs import add_lab_verbs
 from core.machine import Machine
 from core.models import EMBEDDED, prepared_folder
 from core.paths import Home
 from core.presets import SIZES, preset_config
-from core.rewards import PRESETS
+from core.reward_presets import reward_named
+from core.reward_verbs import add_reward_verb
 from core.runs import Run, find_run, list_runs
-from core.score_file import read_samples, scored_lines
+from core.scoring import Scorer
 from core.text import duration, sparkline
 from core.verbs import add_verb
 
@@ -45,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         home = Home.open(options.home)
         answer = options.verb(options, home)
+        if options.json and answer is not None:
+            print(json.dumps(answer, ensure_ascii=False), flush=True)
     except StudioError as error:
         print(error, file=sys.stderr)
         return 2
-    except BrokenPipeError:
-        return 0
-    if options.json and answer is not None:
-        print(json.dumps(answer, ensure_ascii=False))
+    except BrokenPipeError:  # whoever read has seen enough; Python would complain of it again when it ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -72,13 +75,15 @@ def _parser() -> argparse.ArgumentParser:
         verb(name, action, help_text).add_argument("run", metavar="RUN", help="run id, or 'last'")
     data = "Read, check, mend and prepare what a model is trained on."
     add_data_verbs(verbs.add_parser("data", help=data, description=data))
-    _score_options(verb("score", score, "Score completions from a JSONL file; one JSON object a line comes out."))
+    add_lab_verbs(verbs, _open_scorer)
+    add_fit_verb(verbs)
+    add_reward_verb(verbs)
     return parser
 
 
 def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preset", choices=SIZES, help="size of the run (default: demo)")
-    parser.add_argument("--reward", choices=PRESETS, help="reward preset (default: robust)")
+    parser.add_argument("--reward", metavar="NAME", help="reward preset, built in or saved (default: robust)")
     parser.add_argument("--config", metavar="FILE", type=Path, help="a run's config.json, in place of the presets")
     parser.add_argument("--steps", type=int, metavar="N", help="training steps")
     parser.add_argument("--seed", type=int, metavar="S", help="random seed")
@@ -86,13 +91,6 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--data", metavar="DATA", help="'sample', a JSONL or CSV file, or a prepared data set")
     parser.add_argument("--learning-rate", type=float, metavar="RATE", help="learning rate; 0 makes a control run")
     parser.add_argument("--detach", action="store_true", help="start the run and return at once")
-
-
-def _score_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("file", metavar="FILE.jsonl", type=Path, help="rows with question, answer, completion, [group]")
-    parser.add_argument("--preset", choices=PRESETS, required=True, help="reward preset")
-    parser.add_argument("--reasoning-tag", default=Tags().reasoning, help="name of the reasoning tag")
-    parser.add_argument("--answer-tag", default=Tags().answer, help="name of the answer tag")
 
 
 def doctor(options: argparse.Namespace, home: Home) -> Any:
@@ -131,7 +129,9 @@ def train(options: argparse.Namespace, home: Home) -> Any:
     if options.config and (options.preset or options.reward):
         raise ConfigError("--config says all that --preset and --reward would say. Give one or the other.")
     size = options.preset or "demo"
-    config = read_config(options.config) if options.config else preset_config(size, options.reward or "robust")
+    config = read_config(options.config) if options.config else preset_config(size)
+    if options.reward:
+        config = with_changes(config, {"reward": reward_named(home, options.reward).model_dump()})
     config = with_changes(_with_data(config, options, home), _changes(options))
     run = jobs.start(home, config, prefix="run" if options.config else size)
     if options.detach:
@@ -279,11 +279,7 @@ def resume(options: argparse.Namespace, home: Home) -> Any:
     return _started(run, options)
 
 
-def score(options: argparse.Namespace, home: Home) -> Any:
-    """Score completions; prints one JSON object a line whether or not --json is given."""
-    tags = Tags(reasoning=options.reasoning_tag, answer=options.answer_tag)
-    samples = read_samples(options.file)
-
+def _open_scorer(reward: RewardConfig, tags: Tags, home: Home) -> Scorer:
     import torch
     from transformers.utils.logging import disable_progress_bar
 
@@ -291,7 +287,4 @@ def score(options: argparse.Namespace, home: Home) -> Any:
     from core.engine.scorers import open_scorer
 
     disable_progress_bar()
-    scorer = open_scorer(PRESETS[options.preset], tags, home, choose_compute().device, torch.float32)
-    for line in scored_lines(samples, scorer):
-        print(json.dumps(line, ensure_ascii=False))
-    return None
+    return open_scorer(reward, tags, home, choose_compute().device, torch.float32)

@@ -9,6 +9,7 @@ any other exception is a defect of the studio and goes to the log with its trace
       ModelError    a model is missing, incomplete or of the wrong kind
       StorageError  the home folder cannot be written, or the disk is full
       RunError      a run does not exist, is busy, or cannot do what was asked
+      RewardError   a custom reward or the judge is broken
 """
 
 
@@ -34,3 +35,7 @@ class StorageError(StudioError):
 
 class RunError(StudioError):
     """A run does not exist, or is not in a state that allows what was asked."""
+
+
+class RewardError(StudioError):
+    """A custom reward is missing or broken, or the judge cannot be asked; neither may pass for a bad reward."""

@@ -17,16 +17,14 @@ Kinds of event and what they carry beside `time` (seconds since 1970), `kind` an
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from core.paths import storage_error
+from core.json_lines import LineWriter, finished, objects
 
 Kind = Literal["phase", "metrics", "sample", "weights", "checkpoint", "alert", "error", "state"]
 _KINDS = frozenset(get_args(Kind))
@@ -101,9 +99,7 @@ class EventWriter:
     """Appends events, one whole line in one write."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self._end_torn_line()
+        self._lines = LineWriter(path)
 
     def write(self, kind: Kind, step: int, data: Mapping[str, Any]) -> None:
         """Append one event; numbers that are not finite become null.
@@ -111,23 +107,10 @@ class EventWriter:
         Raises:
             StorageError: the disk is full.
         """
-        record = {"time": round(time.time(), 3), "kind": kind, "step": step, **_finite(data)}
-        line = json.dumps(record, ensure_ascii=False, allow_nan=False) + "\n"
-        left = line.encode("utf-8", "replace")
-        try:
-            while left:  # a disk that is nearly full takes a part; the next write then says that it is full
-                left = left[os.write(self._file, left) :]
-        except OSError as error:
-            raise storage_error(error, self._path) or error from error
+        self._lines.write({"time": round(time.time(), 3), "kind": kind, "step": step, **_finite(data)})
 
     def close(self) -> None:
-        os.close(self._file)
-
-    def _end_torn_line(self) -> None:
-        """A job that was killed while it wrote leaves half a line; what follows must start on a line of its own."""
-        size = os.fstat(self._file).st_size
-        if size and os.pread(self._file, 1, size - 1) != b"\n":
-            os.write(self._file, b"\n")
+        self._lines.close()
 
 
 class EventTail:
@@ -145,9 +128,9 @@ class EventTail:
                 chunk = file.read()
         except FileNotFoundError:
             return []
-        end = chunk.rfind(b"\n") + 1
-        self._offset += end
-        return list(_events(chunk[:end]))
+        whole = finished(chunk)
+        self._offset += len(whole)
+        return list(_events(whole))
 
 
 def read_events(path: Path) -> list[Event]:
@@ -182,12 +165,11 @@ def latest_metrics(events: Iterable[Event]) -> list[Metrics]:
 
 
 def _events(chunk: bytes) -> Iterator[Event]:
-    for line in chunk.splitlines():
+    for record in objects(chunk):
         try:
-            record = json.loads(line)
             event = Event(record.pop("time"), record.pop("kind"), record.pop("step"), record)
-        except (ValueError, KeyError, AttributeError, TypeError):
-            continue  # half a line, left by a job that was killed while it wrote
+        except KeyError:
+            continue
         if event.kind in _KINDS:
             yield event
 

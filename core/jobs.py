@@ -20,9 +20,11 @@ import psutil
 from filelock import FileLock, Timeout
 
 from core.config import RunConfig, with_changes
+from core.custom_rewards import keep, sources
 from core.datasets import fingerprint, read_rows, training_rows
 from core.errors import DataError, RunError, StorageError
 from core.job_folder import JobFolder, Status, process
+from core.judge_endpoint import judge_endpoint
 from core.machine import cpu_cores, nvidia_gpus
 from core.models import locate
 from core.paths import PROJECT, Home
@@ -52,23 +54,36 @@ _children: list[subprocess.Popen[bytes]] = []
 
 
 def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
-    """Check what can be checked, make the run's directory and start its job; the run remembers its data's fingerprint.
+    """Check what can be checked, make the run's directory and start its job.
 
-    A fingerprint that `config` has from an earlier run is not compared: a new run takes the data as it is.
+    The run remembers the fingerprint of its data, and the texts and hashes of its custom rewards. Those that `config`
+    has from an earlier run are not compared: a new run takes everything as it is.
 
     Raises:
         RunError: the machine is busy with another run.
-        DataError, ModelError: what the run needs is missing or wrong.
+        DataError, ModelError, RewardError, ConfigError: what the run needs is missing or wrong.
         StorageError: there is too little room.
     """
-    config = with_changes(config, {"data.fingerprint": ""})
+    config = with_changes(config, {"data.fingerprint": "", "reward.custom": _unhashed(config)})
     refuse_unready(home, config)
-    config = with_changes(config, {"data.fingerprint": fingerprint(config.data, home)})
+    rewards = sources(home, config.reward)
+    config = with_changes(
+        config,
+        {
+            "data.fingerprint": fingerprint(config.data, home),
+            "reward.custom": [source.reward.model_dump() for source in rewards],
+        },
+    )
     with _one_starter(home):
         refuse_busy(home)
         run = create_run(home, config, prefix)
+        keep(rewards, run.rewards)
         _spawn(run, home)
     return run
+
+
+def _unhashed(config: RunConfig) -> list[dict[str, Any]]:
+    return [{**reward.model_dump(), "sha256": ""} for reward in config.reward.custom]
 
 
 def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
@@ -124,9 +139,12 @@ def wait(job: JobFolder, seconds: float) -> Status:
 
 
 def refuse_unready(home: Home, config: RunConfig) -> None:
-    """Raise the error that the job would meet later: models, data, room on the disk."""
+    """Raise the error that the job would meet later: models, custom rewards, the judge, data, room on the disk."""
     for model in (config.model, config.reward.similarity_model, config.reward.fluency_model):
         locate(model, home)
+    sources(home, config.reward)
+    if config.reward.judge is not None:
+        judge_endpoint(config.reward.judge)
     rows = len(training_rows(read_rows(config.data, home)))
     if min(rows, config.train.train_rows or rows) < config.train.prompts_per_step:
         raise DataError(

@@ -54,13 +54,8 @@ class Parsed:
 
 
 @cache
-def _patterns(tags: Tags) -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
-    reasoning, answer = re.escape(tags.reasoning), re.escape(tags.answer)
-    return (
-        re.compile(rf"<{reasoning}>(.*?)</{reasoning}>", re.DOTALL),
-        re.compile(rf"<{answer}>(.*?)</{answer}>", re.DOTALL),
-        re.compile(rf"</?(?:{reasoning}|{answer})>"),
-    )
+def _any_tag(tags: Tags) -> re.Pattern[str]:
+    return re.compile(rf"</?(?:{re.escape(tags.reasoning)}|{re.escape(tags.answer)})>")
 
 
 def parse(completion: str, tags: Tags) -> Parsed:
@@ -71,29 +66,58 @@ def parse(completion: str, tags: Tags) -> Parsed:
     >>> parse("<reasoning>Fever.</reasoning><answer>Flu.</answer> Or not.", Tags()).faults
     ('text outside the tags',)
     """
-    reasoning_pair, answer_pair, any_tag = _patterns(tags)
-    reasoning, answer = reasoning_pair.search(completion), answer_pair.search(completion)
+    any_tag = _any_tag(tags)
+    reasoning, answer = _first_pair(completion, tags.reasoning), _first_pair(completion, tags.answer)
     faults = []
     marks = any_tag.findall(completion)
     if len(marks) > len(set(marks)):
         faults.append(REPEATED_TAG)
-    outside = any_tag.sub("", answer_pair.sub("", reasoning_pair.sub("", completion)))
+    outside = any_tag.sub("", _without_pairs(_without_pairs(completion, tags.reasoning), tags.answer))
     if outside.strip():
         faults.append(TEXT_OUTSIDE)
-    if reasoning is not None and not _inner(reasoning[1], any_tag):
+    if reasoning is not None and not _inner(reasoning.text, any_tag):
         faults.append(EMPTY_REASONING)
-    if answer is not None and not _inner(answer[1], any_tag):
+    if answer is not None and not _inner(answer.text, any_tag):
         faults.append(EMPTY_ANSWER)
-    if reasoning is not None and answer is not None and answer.start() < reasoning.end():
+    if reasoning is not None and answer is not None and answer.start < reasoning.end:
         faults.append(WRONG_ORDER)
-    if reasoning is not None and answer is not None and _same_words(reasoning[1], answer[1]):
+    if reasoning is not None and answer is not None and _same_words(reasoning.text, answer.text):
         faults.append(REPEATED_REASONING)
     return Parsed(
-        reasoning=None if reasoning is None else _inner(reasoning[1], any_tag),
-        answer=None if answer is None else _inner(answer[1], any_tag),
+        reasoning=None if reasoning is None else _inner(reasoning.text, any_tag),
+        answer=None if answer is None else _inner(answer.text, any_tag),
         plain=" ".join(any_tag.sub(" ", completion).split()),
         faults=tuple(faults),
     )
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """A tag pair: where it starts and ends in the completion, and the text between its tags."""
+
+    start: int
+    end: int
+    text: str
+
+
+def _first_pair(completion: str, name: str, start: int = 0) -> _Pair | None:
+    """The first opening tag from `start` on, with the first closing tag after it.
+
+    A regular expression would look for the closing tag again from every opening tag, which takes minutes on a
+    completion of nothing but opening tags. When the first finds none, no other does.
+    """
+    opening, closing = f"<{name}>", f"</{name}>"
+    first = completion.find(opening, start)
+    last = completion.find(closing, first + len(opening)) if first >= 0 else -1
+    return None if last < 0 else _Pair(first, last + len(closing), completion[first + len(opening) : last])
+
+
+def _without_pairs(completion: str, name: str) -> str:
+    kept, position = [], 0
+    while (pair := _first_pair(completion, name, position)) is not None:
+        kept.append(completion[position : pair.start])
+        position = pair.end
+    return "".join([*kept, completion[position:]])
 
 
 def _inner(text: str, any_tag: re.Pattern[str]) -> str:

@@ -21,7 +21,11 @@ from core.parsing import Parsed, Parser
 from core.text import words
 
 Floats = NDArray[np.float64]
+Groups = Sequence[object] | NDArray[np.intp]
+"""Which group each completion belongs to, by any name or by numbers from 0; those of one group share a prompt."""
 Scale = Literal["group", "batch", "none"]
+Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]
+"""How the components become one advantage, in TRL's words: see `objective_advantages`."""
 
 VALIDITY = "validity"
 """What stands beside the components where shares of the reward's variance are told."""
@@ -86,15 +90,38 @@ def combine(
     >>> combine(np.array([[0.8, 0.5, 1.0], [0.9, 0.9, 0.5]]), [0.5, 0.4, 0.1], np.array([True, False])).tolist()
     [0.7, -1.0]
     """
-    if components.shape != (len(valid), len(weights)):
-        raise ValueError(f"components have shape {components.shape}, expected {(len(valid), len(weights))}")
+    rewards: Floats = combine_many(components, np.asarray([weights], dtype=np.float64), valid, invalid_reward)[:, 0]
+    return rewards
+
+
+def combine_many(components: Floats, points: Floats, valid: NDArray[np.bool_], invalid_reward: float = -1.0) -> Floats:
+    """`combine` for many choices of weights at once.
+
+    Args:
+        points: weights, shape (points, components).
+
+    Returns:
+        Rewards, shape (completions, points).
+
+    Raises:
+        ValueError: as `combine`.
+    """
+    scores = _checked(components, points.shape[1], valid)
+    rewards: Floats = np.where(valid[:, None], scores, 0.0) @ points.T
+    np.clip(rewards, -1.0, 1.0, out=rewards)
+    rewards[~valid] = invalid_reward
+    return rewards
+
+
+def _checked(components: Floats, weights: int, valid: NDArray[np.bool_]) -> Floats:
+    if components.shape != (len(valid), weights):
+        raise ValueError(f"components have shape {components.shape}, expected {(len(valid), weights)}")
     if not np.isfinite(components[valid]).all():
         raise ValueError("a scorer returned a value that is not finite")
-    total = np.where(valid[:, None], components, 0.0) @ np.asarray(weights, dtype=np.float64)
-    return np.where(valid, np.clip(total, -1.0, 1.0), invalid_reward)
+    return components
 
 
-def fill_missing(components: Floats, groups: Sequence[object]) -> Floats:
+def fill_missing(components: Floats, groups: Groups) -> Floats:
     """`components` with the mean of the group where a component had no opinion (NaN), so that it decides nothing there.
 
     A component without an opinion on a whole group counts as 0 in it.
@@ -105,7 +132,7 @@ def fill_missing(components: Floats, groups: Sequence[object]) -> Floats:
     missing = np.isnan(components)
     if not missing.any():
         return components
-    _, index = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
+    index = _numbered(groups)
     filled = np.where(missing, 0.0, components)
     for column in range(components.shape[1]):
         known = np.bincount(index, ~missing[:, column])
@@ -114,7 +141,7 @@ def fill_missing(components: Floats, groups: Sequence[object]) -> Floats:
     return filled
 
 
-def advantages(rewards: Floats, groups: Sequence[object], scale: Scale = "group") -> Floats:
+def advantages(rewards: Floats, groups: Groups, scale: Scale = "group") -> Floats:
     """How much better each completion is than its group, as TRL's GRPOTrainer computes it.
 
     Args:
@@ -128,22 +155,96 @@ def advantages(rewards: Floats, groups: Sequence[object], scale: Scale = "group"
     >>> advantages(np.array([1.0, 0.0, 0.5, 0.5]), ["a", "a", "b", "b"]).round(3).tolist()
     [0.707, -0.707, 0.0, 0.0]
     """
-    _, index = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
-    sizes = np.bincount(index)
-    centred = _centred(rewards, index)
+    index = _numbered(groups)
+    differences = centred(rewards, index)
     if scale == "none":
-        return centred
+        return differences
     if scale == "batch":
-        spread = np.full(len(rewards), rewards.std(ddof=1) if len(rewards) > 1 else 0.0)
-    else:
-        squares = np.bincount(index, centred**2)
-        spread = np.sqrt(squares / np.maximum(sizes - 1, 1))[index]
-    return centred / (spread + ADVANTAGE_EPSILON)
+        return differences / (_spread(rewards) + ADVANTAGE_EPSILON)
+    squares = np.bincount(index, differences**2)
+    spread = np.sqrt(squares / np.maximum(np.bincount(index) - 1, 1))[index]
+    scaled: Floats = differences / (spread + ADVANTAGE_EPSILON)
+    return scaled
 
 
-def effective_weights(
-    components: Floats, weights: Sequence[float], rewards: Floats, groups: Sequence[object]
-) -> Floats | None:
+def objective_advantages(
+    components: Floats,
+    weights: Sequence[float],
+    valid: NDArray[np.bool_],
+    invalid_reward: float,
+    groups: Groups,
+    scale: Scale = "group",
+    aggregation: Aggregation = "sum_then_normalize",
+) -> Floats:
+    """Advantages straight from component scores, under TRL's two ways of bringing several objectives together.
+
+    `sum_then_normalize` is `advantages` of what `combine` makes of the scores. `normalize_then_sum` divides each
+    component by its own spread inside the group before the weighted sum (`normalized_terms`), then divides by the
+    spread of the whole batch. There is no reward in between that could be clipped, and `scale` is not looked at.
+
+    Args:
+        components: scores, shape (completions, components).
+        weights, valid, invalid_reward: as for `combine`.
+        groups, scale: as for `advantages`.
+
+    Returns:
+        Advantages, shape (completions,).
+
+    Raises:
+        ValueError: as `combine`.
+
+    >>> scores, valid = np.array([[0.9], [0.1], [0.5], [0.5]]), np.ones(4, dtype=bool)
+    >>> objective_advantages(scores, [1.0], valid, -1.0, ["a", "a", "b", "b"], "group", "normalize_then_sum").round(3)
+    array([ 1.225, -1.225,  0.   ,  0.   ])
+    """
+    if aggregation == "sum_then_normalize":
+        return advantages(combine(components, weights, valid, invalid_reward), groups, scale)
+    totals = normalized_terms(components, weights, valid, invalid_reward, groups).sum(axis=1)
+    scaled: Floats = (totals - totals.sum() / max(len(totals), 1)) / (_spread(totals) + ADVANTAGE_EPSILON)
+    return scaled
+
+
+def normalized_terms(
+    components: Floats, weights: Sequence[float], valid: NDArray[np.bool_], invalid_reward: float, groups: Groups
+) -> Floats:
+    """What each component adds to the sum under `normalize_then_sum`: weight times the score in standard deviations.
+
+    TRL knows no validity here, so it is told of it in its own terms: an invalid completion has no component scores, as
+    if every scorer had returned None, and validity is one objective more, of weight 1, whose score is the invalid
+    reward for invalid completions and 0 for the others.
+
+    Returns:
+        Shape (completions, components + 1), the last column that of validity; 0 where a component has no score, or one
+        score only in the whole group.
+
+    Raises:
+        ValueError: as `combine`.
+    """
+    scores = np.where(valid[:, None], _checked(components, len(weights), valid), np.nan)
+    objectives = np.column_stack([scores, np.where(valid, 0.0, invalid_reward)])
+    index = _numbered(groups)
+    terms: Floats = np.column_stack([_standardised(column, index) for column in objectives.T])
+    terms *= np.append(np.asarray(weights, dtype=np.float64), 1.0)
+    return terms
+
+
+def _standardised(values: Floats, index: NDArray[np.intp]) -> Floats:
+    """Values in standard deviations from the mean of their group, over those that are no NaN; 0 for NaN."""
+    known = ~np.isnan(values)
+    counts = np.bincount(index, known)
+    means = np.bincount(index, np.where(known, values, 0.0)) / np.maximum(counts, 1)
+    differences = np.where(known, values - means[index], 0.0)
+    spread = np.sqrt(np.bincount(index, differences**2) / np.maximum(counts - 1, 1))[index]
+    standardised: Floats = differences / (spread + ADVANTAGE_EPSILON)
+    return standardised
+
+
+def _spread(values: Floats) -> float:
+    """The standard deviation of a batch as TRL takes it: of a sample, and 0 for a batch of one."""
+    return float(values.std(ddof=1)) if len(values) > 1 else 0.0
+
+
+def effective_weights(components: Floats, weights: Sequence[float], rewards: Floats, groups: Groups) -> Floats | None:
     """The share of the within-group variance of the reward that each component carries.
 
     GRPO only sees differences inside a group, so a component that is the same for a whole group teaches nothing however
@@ -158,20 +259,41 @@ def effective_weights(
         Shares, shape (components + 1,), the last one that of validity; they add up to one. None when no reward differs
         from another inside any group.
     """
-    _, index = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)
-    centred_rewards = _centred(rewards, index)
-    variance = float(centred_rewards @ centred_rewards)
+    weighted = np.nan_to_num(components) * np.asarray(weights, dtype=np.float64)
+    return variance_shares(weighted, rewards, groups)
+
+
+def variance_shares(terms: Floats, total: Floats, groups: Groups) -> Floats | None:
+    """The share of the within-group variance of `total` that each of `terms` carries, and what is left to one.
+
+    Args:
+        terms: what is added up, shape (completions, terms).
+        total: what became of it, shape (completions,).
+
+    Returns:
+        Shape (terms + 1,); None when `total` differs inside no group.
+    """
+    index = _numbered(groups)
+    centred_total = centred(total, index)
+    variance = float(centred_total @ centred_total)
     if variance < 1e-12:
         return None
-    weighted = np.nan_to_num(components) * np.asarray(weights, dtype=np.float64)
-    shares = np.array([_centred(column, index) @ centred_rewards for column in weighted.T]) / variance
+    shares = np.array([centred(column, index) @ centred_total for column in terms.T]) / variance
     return np.append(shares, 1.0 - shares.sum())
 
 
-def _centred(values: Floats, index: NDArray[np.intp]) -> Floats:
-    """Each value less the mean of its group."""
-    centred: Floats = values - (np.bincount(index, values) / np.bincount(index))[index]
-    return centred
+def centred(values: Floats, index: NDArray[np.intp]) -> Floats:
+    """Each value less the mean of its group; `index` numbers the groups, shape (completions,)."""
+    less: Floats = values - (np.bincount(index, values) / np.maximum(np.bincount(index), 1))[index]
+    return less
+
+
+def _numbered(groups: Groups) -> NDArray[np.intp]:
+    """A number from 0 for the group of each completion; an array of such numbers is taken as it is."""
+    if isinstance(groups, np.ndarray) and groups.dtype == np.intp:
+        return groups
+    index: NDArray[np.intp] = np.unique(np.asarray([str(group) for group in groups]), return_inverse=True)[1]
+    return index
 
 
 def fluency(mean_loss: float) -> float:

@@ -6,6 +6,7 @@
   events.jsonl     see `core.events`
   completions/     step-000012.parquet: every completion of that step with its scores;
                    held-out-before.parquet and held-out-after.parquet: the test questions answered by the policy
+  rewards/         the texts of the custom rewards as they were when the run was started
   control/stop     asks the job to stop after the step it is in
   checkpoints/  adapter/  worker.log
 """
@@ -46,6 +47,10 @@ class Run(JobFolder):
     @property
     def adapter(self) -> Path:
         return self.folder / "adapter"
+
+    @property
+    def rewards(self) -> Path:
+        return self.folder / "rewards"
 
     def config(self) -> RunConfig:
         return read_config(self.folder / "config.json")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 
 from core import rewards
 from core.cache import ScoreCache
+from core.checked_scores import finite, opinions
 from core.config import COMPONENTS, RewardConfig, Tags
 from core.parsing import Parsed, parse
 from core.rewards import Floats, Scale
@@ -66,6 +68,14 @@ class Component(Protocol):
         Raises:
             StudioError: it is broken; a broken scorer must not pass for a bad reward.
         """
+        ...
+
+    def notes(self) -> list[str]:
+        """What the user should know of the scores so far, such as how often there was no opinion."""
+        ...
+
+    def close(self) -> None:
+        """End what is kept open, such as a process."""
         ...
 
 
@@ -121,20 +131,30 @@ class Scorer:
         self._language = language
         self._cache = cache
 
+    def notes(self) -> list[str]:
+        """What the user should know of the scores so far; see `Component.notes`."""
+        return [note for other in self._others for note in other.notes()]
+
+    def close(self) -> None:
+        """End what the components keep open; the scorer is of no use afterwards."""
+        for other in self._others:
+            other.close()
+        self._cache.close()
+
     def score(self, samples: Sequence[Sample], scale: Scale = "group") -> Scores:
-        """Score `samples`; those of one group must all be there for advantages to mean anything."""
+        """Score `samples`; those of one group must all be there for advantages to mean anything.
+
+        Raises:
+            StudioError: a component is broken; the message names it.
+        """
         parsed = tuple(parse(sample.completion, self.tags) for sample in samples)
-        valid = np.array(
-            [rewards.is_valid(p, s.prompt or s.question) for p, s in zip(parsed, samples, strict=True)],
-            dtype=bool,
-        )
-        answers = [p.answer or p.plain for p in parsed]
+        valid, answers = validity(parsed, samples), judged_texts(parsed)
         components = np.zeros((len(samples), len(self.config.components)))
         components[:, 0] = self._semantic(answers, samples)
         components[:, 1] = self._fluency(answers, samples)
         components[:, 2] = [rewards.tag_score(p, self.config.parser) for p in parsed]
         for column, other in enumerate(self._others, start=len(COMPONENTS)):
-            components[:, column] = [math.nan if score is None else score for score in other.scores(samples)]
+            components[:, column] = opinions(other.name, len(samples), partial(other.scores, samples))
         groups, weights = [sample.group for sample in samples], self.config.weight_vector
         filled = rewards.fill_missing(components, groups)
         reward = rewards.combine(filled, weights, valid, self.config.invalid_reward)
@@ -150,41 +170,71 @@ class Scorer:
         )
 
     def _semantic(self, answers: Sequence[str], samples: Sequence[Sample]) -> list[float]:
+        """Nothing is like an answer that is empty; without a reference there is no opinion."""
         pairs = [(answer, sample.reference) for answer, sample in zip(answers, samples, strict=True)]
-        filled = [pair for pair in pairs if pair[0]]
-        found = self._cache.scores(
-            f"similarity:{self._similarity.name}",
-            filled,
-            lambda items: self._similarity.similarity([(item[0], item[1]) for item in items]),
-        )
+        filled = [pair for pair in pairs if all(pair)]
+        found = self._cache.scores(f"similarity:{self._similarity.name}", filled, self._similarities)
         by_pair = dict(zip(filled, found, strict=True))
-        return [by_pair.get(pair, 0.0) for pair in pairs]
+        return [by_pair.get(pair, 0.0 if pair[1] else math.nan) for pair in pairs]
 
-    def _fluency(self, answers: Sequence[str], samples: Sequence[Sample]) -> list[float]:
+    def _similarities(self, items: Sequence[tuple[str, ...]]) -> list[float]:
+        pairs = [(item[0], item[1]) for item in items]
+        return finite(self._similarity.name, len(pairs), lambda: self._similarity.similarity(pairs))
+
+    def _fluency(self, answers: Sequence[str], samples: Sequence[Sample]) -> Floats:
         if self.config.fluency == "reference_batch":
-            return self._notebook_fluency(samples)
+            return self._reference_fluency(samples)
         filled = [answer for answer in answers if answer]
         losses = dict(zip(filled, self._losses(filled), strict=True))
-        found = [rewards.fluency(losses[answer]) if answer else 0.0 for answer in answers]
+        found = np.array([rewards.fluency(losses[answer]) if answer else 0.0 for answer in answers])
         if self.config.fluency == "answer_without_repetition":
-            found = [value * (1.0 - rewards.repetition(answer)) for value, answer in zip(found, answers, strict=True)]
+            found = less_repetition(found, repetitions(answers))
         return found
 
-    def _notebook_fluency(self, samples: Sequence[Sample]) -> list[float]:
-        """One call of the notebook's reward function sees one prompt's completions, so each group is a call."""
-        found = [0.0] * len(samples)
-        members: dict[str, list[int]] = {}
-        for row, sample in enumerate(samples):
-            members.setdefault(sample.group, []).append(row)
-        for rows in members.values():
-            values = rewards.notebook_fluency(self._losses([samples[row].reference for row in rows]))
-            for row, value in zip(rows, values, strict=True):
-                found[row] = value
-        return found
+    def _reference_fluency(self, samples: Sequence[Sample]) -> Floats:
+        """The language model is asked only where a group has several references: equal losses all give one half."""
+        groups, references = [sample.group for sample in samples], [sample.reference for sample in samples]
+        shared = len(set(zip(groups, references, strict=True))) == len(set(groups))
+        return reference_fluency([0.0] * len(samples) if shared else self._losses(references), groups)
 
     def _losses(self, texts: Sequence[str]) -> list[float]:
-        return self._cache.scores(
-            f"loss:{self._language.name}",
-            [(text,) for text in texts],
-            lambda items: self._language.mean_loss([item[0] for item in items]),
-        )
+        return self._cache.scores(f"loss:{self._language.name}", [(text,) for text in texts], self._mean_losses)
+
+    def _mean_losses(self, items: Sequence[tuple[str, ...]]) -> list[float]:
+        texts = [item[0] for item in items]
+        return finite(self._language.name, len(texts), lambda: self._language.mean_loss(texts))
+
+
+def judged_texts(parsed: Sequence[Parsed]) -> list[str]:
+    """What of each completion is judged: its answer, else the whole of it as prose."""
+    return [p.answer or p.plain for p in parsed]
+
+
+def validity(parsed: Sequence[Parsed], samples: Sequence[Sample]) -> NDArray[np.bool_]:
+    """Whether each completion can earn a reward at all, shape (samples,)."""
+    pairs = zip(parsed, samples, strict=True)
+    return np.array([rewards.is_valid(p, sample.prompt or sample.question) for p, sample in pairs], dtype=bool)
+
+
+def repetitions(answers: Sequence[str]) -> Floats:
+    """How much of each answer has been said before in it, shape (answers,)."""
+    return np.array([rewards.repetition(answer) for answer in answers], dtype=float)
+
+
+def less_repetition(fluency: Floats, repetition: Floats) -> Floats:
+    """Fluency of which repetition takes its share away."""
+    return fluency * (1.0 - repetition)
+
+
+def reference_fluency(losses: Sequence[float], groups: Sequence[str]) -> Floats:
+    """The notebook's fluency, from the loss of each completion's reference, shape (completions,).
+
+    One call of the notebook's reward function sees one prompt's completions, so each group is a call.
+    """
+    found = np.zeros(len(losses))
+    members: dict[str, list[int]] = {}
+    for row, group in enumerate(groups):
+        members.setdefault(group, []).append(row)
+    for rows in members.values():
+        found[rows] = rewards.notebook_fluency([losses[row] for row in rows])
+    return found

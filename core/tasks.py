@@ -23,6 +23,11 @@ KINDS: Mapping[str, str] = {
     "report": "core.data.quality:run_report",
     "preview": "core.data.mending:run_preview",
     "prepare": "core.data.saving:prepare",
+    "try_reward": "core.engine.try_reward:try_reward",
+    "fit": "core.lab.fitting:fit_task",
+    "sample": "core.engine.lab:sample",
+    "measure": "core.engine.lab:measure",
+    "stress": "core.engine.lab:stress",
 }
 """What each kind of task calls, as `module:function`: `function(home, arguments, progress)` returns its result."""
 

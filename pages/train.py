@@ -5,7 +5,8 @@ import streamlit as st
 from core import jobs
 from core.config import with_changes
 from core.errors import StudioError
-from core.presets import preset_config
+from core.lab.stress import stress_warning
+from core.presets import SIZES, preset_config, size_note
 from core.runs import list_runs
 from studio import charts, forms, live, output, results, settings, state, words
 
@@ -41,11 +42,11 @@ if run is None:
         except StudioError as error:
             data = None
             output.problem(error)
-        preset, size = forms.reward_preset(), forms.run_size()
+        reward, size = forms.reward_preset(home), forms.run_size()
         with st.expander("Advanced settings", icon=":material/tune:"):
             try:
-                base = forms.suited(preset_config(size, preset), data, home)
-                config = forms.advanced(base, forms.scope(size, preset, data))
+                base = forms.suited(preset_config(size).model_copy(update={"reward": reward}), data, home)
+                config = forms.advanced(base, forms.scope(size, reward.preset, data))
             except StudioError as error:
                 output.problem(error)
     with right, st.container(border=True):
@@ -54,6 +55,11 @@ if run is None:
             st.write(words.plan(config))
             st.write(f"Reward of a valid completion: {words.formula(config.reward.weights)}, within −1 and 1.")
             st.write(f"An invalid completion earns {config.reward.invalid_reward:g}.")
+            if size_note(size, config) != SIZES[size].note:
+                st.caption(size_note(size, config))
+            slips = stress_warning(config.reward)
+            if slips:
+                output.warning(slips)
         ready = bool(config and model and data)
         if not ready:
             st.caption("Name a model and choose data that can be read; then the run can start.")

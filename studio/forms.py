@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 import streamlit as st
 from pydantic.fields import FieldInfo
 
-from core.config import EMBEDDED_POLICY, PREPARED, SAMPLE, DataConfig, RunConfig, with_changes
+from core.config import EMBEDDED_POLICY, PREPARED, SAMPLE, DataConfig, RewardConfig, RunConfig, with_changes
 from core.data.prepared import find, list_prepared, run_config
 from core.datasets import TRAIN, read_rows
 from core.errors import DataError
@@ -16,12 +16,13 @@ from core.models import EMBEDDED
 from core.paths import Home
 from core.presets import SIZES
 from core.record_files import FORMATS
+from core.reward_presets import all_presets
 from core.rewards import PRESET_NOTES
 from core.verdicts import component_help, component_title
 from studio import output, state
 from studio.data_model import Kind, kind_of
 from studio.uploads import store_upload
-from studio.words import PRESET_TITLES
+from studio.words import formula, preset_title
 
 _EMBEDDED, _LOCAL, _HUB = "Embedded", "Local directory", "Hugging Face id"
 _SOURCES: dict[Kind, str] = {"embedded": _EMBEDDED, "local": _LOCAL, "hub": _HUB}
@@ -185,11 +186,21 @@ def data_preview(data: DataConfig, home: Home) -> None:
         output.texts([{"Question": row.question, "Reference answer": row.answer} for row in rows[:5]], key="first_rows")
 
 
-def reward_preset() -> str:
-    """Asks which reward to train with."""
-    preset = choice("Reward", list(PRESET_TITLES), "reward_preset", PRESET_TITLES)
-    st.caption(PRESET_NOTES[preset])
-    return preset
+def reward_preset(home: Home) -> RewardConfig:
+    """Asks which reward to train with: a built-in one, or one that was saved on the Rewards page."""
+    found = all_presets(home)
+    if state.value("reward_preset") not in found:  # nothing has been chosen yet, or what was has been deleted
+        state.show("reward_preset", "robust")
+    chosen = st.segmented_control(
+        "Reward",
+        list(found),
+        required=True,
+        key="reward_preset",
+        format_func=lambda name: output.escape(preset_title(name)),
+    )
+    reward = found[str(chosen)]
+    st.caption(PRESET_NOTES.get(reward.preset, f"Saved on the Rewards page: {formula(reward.weights)}."))
+    return reward
 
 
 def run_size() -> str:

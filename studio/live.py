@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 import time
@@ -42,6 +43,9 @@ def _spare_the_collector(modules: int) -> None:
     """
     gc.collect()
     gc.freeze()
+
+
+atexit.register(gc.unfreeze)  # libraries that count their objects at the end would call frozen ones lost
 
 
 def actions(home: Home, run: Run) -> None:

@@ -29,8 +29,9 @@ class Entry:
 
 OVERVIEW = Entry("overview.py", "Overview", ":material/dashboard:")
 DATA = Entry("data.py", "Data", ":material/dataset:")
+REWARDS = Entry("rewards.py", "Rewards", ":material/balance:")
 TRAIN = Entry("train.py", "Train", ":material/model_training:")
-ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, TRAIN)
+ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN)
 """In the order of the menu; the first is the one that opens."""
 
 

@@ -9,8 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.config import PromptConfig
-from core.data.draft import Draft
-from core.data.draft import Mapping as Columns
+from core.data.draft import ColumnMapping, Draft
 from core.data.tables import ROW, About, Table, tables_folder
 from core.paths import Home, write_json
 from core.prompts import PROMPTS
@@ -34,5 +33,5 @@ def make_table(home: Home, rows: Sequence[Mapping[str, str | None]], table_id: s
 
 def make_draft(table: Table, **changes: object) -> Draft:
     """A draft with columns `question` and `answer` and the concise prompt."""
-    mapping = changes.pop("mapping", Columns(question="question", answer="answer"))
+    mapping = changes.pop("mapping", ColumnMapping(question="question", answer="answer"))
     return Draft.model_validate({"table": table.id, "mapping": mapping, "prompt": PROMPT, **changes})

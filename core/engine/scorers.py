@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 
 from core.cache import ScoreCache
 from core.config import RewardConfig, Tags
+from core.engine.components import open_components
 from core.engine.policy import explained
 from core.models import EMBEDDED, locate
 from core.paths import Home
@@ -25,14 +26,17 @@ BATCH = 8
 
 
 def open_scorer(config: RewardConfig, tags: Tags, home: Home, device: torch.device, dtype: torch.dtype) -> Scorer:
-    """Load both models of a reward configuration and open the home's score cache.
+    """Load both models of a reward configuration, its custom rewards and its judge; whoever opens a scorer closes it.
 
     Raises:
         ModelError: one of the models is not there.
+        RewardError, ConfigError: as `core.engine.components.open_components`.
     """
     language = CausalLanguageModel.load(config.fluency_model, home, device, dtype)
     similarity = load_similarity(config.similarity_model, home, device)
-    return Scorer(config, tags, similarity, language, ScoreCache(home.cache / "scores.sqlite"))
+    cache = ScoreCache(home.cache / "scores.sqlite")
+    others = open_components(config, tags, home, cache)
+    return Scorer(config, tags, similarity, language, cache, others)
 
 
 def load_similarity(name: str, home: Home, device: torch.device) -> SimilarityModel:
@@ -71,7 +75,7 @@ class EmbeddingSimilarity:
         # SentenceTransformer.encode sorts by length itself.
         vectors = self._model.encode(
             answers + new,
-            batch_size=32,
+            batch_size=4 if self._model.device.type == "cpu" else 32,  # a processor pays for the padding of short texts
             convert_to_tensor=True,
             normalize_embeddings=True,
             show_progress_bar=False,

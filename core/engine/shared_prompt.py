@@ -200,7 +200,7 @@ def _attend(
     weights = torch.nn.functional.dropout(weights, dropout)  # the module passes 0 when it is not training
     of_prompt, of_own = weights[..., :-own], weights[..., -own:]
     answer = shared_prompt.by_row(shared_prompt.by_prompt(of_prompt) @ prompt_values, count) + of_own @ value
-    return answer.view(rows, heads, length, size).transpose(1, 2).contiguous(), None
+    return answer.reshape(rows, heads, length, size).transpose(1, 2).contiguous(), None
 
 
 AttentionInterface.register(_ATTENTION, _attend)

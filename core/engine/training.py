@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +34,7 @@ from core.engine.reporting import Reporter, write_completions
 from core.engine.scorers import open_scorer
 from core.errors import ConfigError, DataError
 from core.events import Metrics
+from core.lab.stress import run_warning
 from core.paths import Home
 from core.rewards import VALIDITY
 from core.runs import Run
@@ -52,14 +55,15 @@ def train(run: Run, home: Home) -> None:
     """
     reporter = Reporter(run)
     try:
-        _train(run, home, reporter)
+        with ExitStack() as opened:
+            _train(run, home, reporter, opened)
     except Stopped:
         reporter.state("stopped")
     finally:
         reporter.close()
 
 
-def _train(run: Run, home: Home, reporter: Reporter) -> None:
+def _train(run: Run, home: Home, reporter: Reporter, opened: ExitStack) -> None:
     config = run.config()
     checkpoint, faults = last_whole_checkpoint(run)
     reporter.state("running", step=0 if checkpoint is None else checkpoint_step(checkpoint))
@@ -71,6 +75,9 @@ def _train(run: Run, home: Home, reporter: Reporter) -> None:
     print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
     policy = load_policy(config.model, home, compute)
     scorer = open_scorer(config.reward, config.prompt.tags, home, compute.device, torch.float32)
+    opened.enter_context(closing(scorer))
+    if checkpoint is None:
+        _tell_what_slips_through(scorer, reporter)
     train_rows, held_out = _rows(config, home, policy, reporter)
     reward = GroupReward(scorer, config)
     trainer = GroupTrainer(
@@ -94,11 +101,24 @@ def _train(run: Run, home: Home, reporter: Reporter) -> None:
     else:
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
     trainer.save_model(str(run.adapter))
-    if reporter.step < config.train.steps:
-        reporter.state("stopped")
-        return
-    _answer_held_out(run, AFTER, trainer.model, policy, scorer, config, held_out, reporter)
-    reporter.state("finished")
+    stopped = reporter.step < config.train.steps
+    if not stopped:
+        _answer_held_out(run, AFTER, trainer.model, policy, scorer, config, held_out, reporter)
+    for note in scorer.notes():
+        reporter.event("alert", message=note)
+    reporter.state("stopped" if stopped else "finished")
+
+
+def _tell_what_slips_through(scorer: Scorer, reporter: Reporter) -> None:
+    """Put the warning of the stress set into the run's record, where there is one."""
+
+    def tell(phase: str, done: int = 0, total: int = 0) -> None:
+        _stop_if_asked(reporter)
+        reporter.phase("trying the reward on the stress set", done, total)
+
+    said = run_warning(scorer, tell)
+    if said:
+        reporter.event("alert", message=said)
 
 
 def _rows(config: RunConfig, home: Home, policy: Policy, reporter: Reporter) -> tuple[list[Row], list[Row]]:
@@ -138,6 +158,7 @@ def prompt_dataset(config: RunConfig, policy: Policy, rows: Sequence[Row]) -> Da
                 "question": row.question,
                 "reference": row.answer,
                 "group": str(row.number),
+                "columns": json.dumps(dict(row.carried)),  # one text: a column may be named as one of these
             }
             for row in rows
         ]
@@ -190,7 +211,7 @@ def _answer_held_out(
             written = generate(model, policy.tokenizer, ids, sampling)
         texts = policy.tokenizer.batch_decode(written, skip_special_tokens=True)
         samples += [
-            Sample(row.question, row.answer, text, str(row.number), _text(prompt))
+            Sample(row.question, row.answer, text, str(row.number), _text(prompt), row.carried)
             for row, text, prompt in zip(part, texts, prompts, strict=True)
         ]
     reporter.phase("answering held-out questions", len(rows), len(rows))
@@ -218,6 +239,7 @@ class GroupReward:
         self._scorer = scorer
         self._scale = config.train.scale_rewards
         self.last: ScoredStep | None = None
+        self.notes: list[str] = []
 
     def __call__(
         self,
@@ -226,14 +248,17 @@ class GroupReward:
         question: Sequence[str],
         reference: Sequence[str],
         group: Sequence[str],
+        columns: Sequence[str],
         **_: Any,
     ) -> list[float]:
+        rows = zip(prompts, completions, question, reference, group, columns, strict=True)
         samples = tuple(
-            Sample(q, r, completion[0]["content"], g, _text(prompt))
-            for prompt, completion, q, r, g in zip(prompts, completions, question, reference, group, strict=True)
+            Sample(q, r, completion[0]["content"], g, _text(prompt), json.loads(carried))
+            for prompt, completion, q, r, g, carried in rows
         )
         scores = self._scorer.score(samples, self._scale)
         self.last = ScoredStep(samples, scores)
+        self.notes = self._scorer.notes()
         return [float(value) for value in scores.rewards]
 
 
@@ -244,6 +269,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self._reporter = reporter
         self._reward = reward
         self._config = config
+        self._told = False
 
     def on_step_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
@@ -267,6 +293,10 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         metrics = _metrics(step, logs, scored.scores, self._reporter.take_seconds())
         self._reporter.step_completions(step, scored.samples, scored.scores)
         self._reporter.step_done(metrics)
+        if self._reward.notes and not self._told:  # at once, and with the final numbers at the end
+            self._told = True
+            for note in self._reward.notes:
+                self._reporter.event("alert", message=note)
 
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         self._reporter.event("checkpoint", path=f"checkpoints/checkpoint-{state.global_step}")

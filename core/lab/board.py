@@ -1,7 +1,8 @@
 """A board: groups of sample completions with everything that was measured of them.
 
-What is expensive (similarity, fluency, custom rewards, the judge) is measured once, in a job, and kept beside the texts,
-so that moving a weight measures nothing. A reward configuration picks its columns: a fluency for each of its three meanings, tags for each of the two parsers.
+What is expensive (similarity, fluency, custom rewards, the judge) is measured once, in a job, and kept beside the
+texts, so that moving a weight measures nothing. A reward configuration picks its columns: a fluency for each of its
+three meanings, tags for each of the two parsers.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import COMPONENTS, RewardConfig
+from core.config import COMPONENTS, RewardConfig, Tags
 from core.errors import DataError
 from core.rewards import Floats, fill_missing
 from core.scoring import Sample
@@ -33,7 +34,8 @@ class Board:
         valid, well_formed: shape (completions,).
         measures: scores by the name of their column (see `column`), each of shape (completions,); NaN where a component
             had no opinion.
-        notes: what went wrong while it was measured, for the user.
+        notes: what the user should know of it, such as groups from which nothing can be learned.
+        tags: the names of the tags by which the completions are read.
     """
 
     title: str
@@ -44,6 +46,7 @@ class Board:
     well_formed: NDArray[np.bool_]
     measures: Mapping[str, Floats]
     notes: tuple[str, ...] = field(default=())
+    tags: Tags = field(default=Tags())
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -81,7 +84,7 @@ class Board:
                 "that have it."
             )
         table = np.column_stack([self.measures[column(name, config)] for name in config.components])
-        return fill_missing(table, self.index.tolist())
+        return fill_missing(table, self.index)
 
 
 def column(component: str, config: RewardConfig) -> str:

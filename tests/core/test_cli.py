@@ -12,7 +12,7 @@ from core.presets import preset_config
 from core.runs import create_run, list_runs
 from tests.build import metrics
 
-VERBS = ("doctor", "prepare", "train", "runs", "show", "stop", "resume", "score")
+VERBS = ("doctor", "prepare", "train", "runs", "show", "stop", "resume", "score", "stress", "fit", "rewards")
 
 
 @pytest.mark.parametrize("verb", VERBS)

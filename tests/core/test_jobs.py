@@ -48,6 +48,7 @@ def test_a_run_goes_from_start_to_adapter_and_leaves_its_whole_record(home: Home
     assert steps_of(events) == [1, 2, 3, 4]
     assert {event.data["name"] for event in events if event.kind == "phase"} == {
         "loading",
+        "trying the reward on the stress set",
         "answering held-out questions",
         "generating",
         "scoring",

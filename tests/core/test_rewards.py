@@ -2,14 +2,12 @@ import math
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from core.config import Tags
 from core.parsing import parse
 from core.rewards import (
-    ADVANTAGE_EPSILON,
     PRESETS,
     advantages,
     combine,
@@ -62,27 +60,6 @@ def test_shapes_that_do_not_fit_are_an_error() -> None:
 def test_rewards_stay_between_minus_one_and_one(rows: list[list[float]]) -> None:
     rewards = combine(np.array(rows), [2.0, -3.0, 1.0], np.ones(len(rows), dtype=bool))
     assert ((rewards >= -1) & (rewards <= 1)).all()
-
-
-def trl_advantages(rewards: torch.Tensor, size: int, scale: str) -> torch.Tensor:
-    """The lines of TRL 1.14's GRPOTrainer that turn rewards into advantages, for groups of equal size."""
-    mean = rewards.view(-1, size).mean(dim=1).repeat_interleave(size, dim=0)
-    if scale == "none":
-        return rewards - mean
-    if scale == "batch":
-        std = rewards.std().expand_as(rewards) if rewards.numel() > 1 else torch.zeros_like(rewards)
-    else:
-        std = rewards.view(-1, size).std(dim=1).repeat_interleave(size, dim=0)
-    return (rewards - mean) / (std + ADVANTAGE_EPSILON)
-
-
-@pytest.mark.parametrize("scale", ["group", "batch", "none"])
-@given(values=st.lists(st.floats(-1, 1, width=32), min_size=8, max_size=8))
-def test_advantages_are_those_of_trl(values: list[float], scale: str) -> None:
-    groups = ["a"] * 4 + ["b"] * 4
-    found = advantages(np.array(values), groups, scale)  # type: ignore[arg-type]
-    expected = trl_advantages(torch.tensor(values, dtype=torch.float64), 4, scale)
-    assert found == pytest.approx(expected.numpy(), abs=1e-6)
 
 
 def test_the_order_of_rows_does_not_matter_for_groups() -> None:

@@ -1,0 +1,28 @@
+"""Opens the components of a reward that are not built in: custom rewards and the judge."""
+
+from __future__ import annotations
+
+from core.cache import ScoreCache
+from core.config import RewardConfig, Tags
+from core.engine.custom_rewards import CustomComponent
+from core.engine.judge import JudgeComponent
+from core.paths import Home
+from core.scoring import Component
+
+
+def open_components(config: RewardConfig, tags: Tags, home: Home, cache: ScoreCache) -> list[Component]:
+    """The custom rewards and the judge of a configuration, ready to score; whoever opens them closes each of them.
+
+    Raises:
+        RewardError: a custom reward is missing, has changed, or fails while it is loaded.
+        ConfigError: the judge may not be asked, or has no key.
+    """
+    opened: list[Component] = [JudgeComponent(config.judge, tags, cache)] if config.judge else []
+    try:
+        for reward in config.custom:
+            opened.append(CustomComponent.open(reward, home))
+    except BaseException:
+        for component in opened:
+            component.close()
+        raise
+    return opened

@@ -1,0 +1,187 @@
+"""Measures boards: what is light at once, the rest with a scorer, or from the scores that come with the studio.
+
+assets/lab/scores.csv holds what the embedded models say of the bundled completions and of the stress pairs, so that the
+reward lab is useful before any model has been loaded. `scripts/measure_lab.sh` writes it anew.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from core import rewards
+from core.config import COMPONENTS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig, Tags
+from core.lab.board import Board, column, sample_key
+from core.parsing import Parser, parse
+from core.paths import ASSETS
+from core.rewards import Floats
+from core.scoring import Sample, Scorer, judged_texts, less_repetition, reference_fluency, repetitions, validity
+from core.tasks import Tell, silent
+
+DEFAULT_TAGS = Tags()
+SCORES = ASSETS / "lab" / "scores.csv"
+REPETITION = "repeated share"
+"""The measure that says how much of an answer has been said before in it. No component can have a name with a space."""
+
+Fluency = Literal["answer", "answer_without_repetition", "reference_batch"]
+"""What `core.config.RewardConfig.fluency` can be."""
+_AT_ONCE = 64
+"""Completions that are scored together, at least; what has been scored when a task is stopped is in the score cache."""
+
+
+@dataclass(frozen=True)
+class ShippedScore:
+    """What the embedded models say of one completion.
+
+    Attributes:
+        semantic: similarity of the answer with the reference.
+        fluency: of the answer, repetition not counted.
+        reference_fluency: the notebook's, of the reference; one half for all completions of a prompt.
+    """
+
+    semantic: float
+    fluency: float
+    reference_fluency: float
+
+
+def light_board(
+    title: str,
+    samples: Sequence[Sample],
+    kinds: Sequence[str] = (),
+    grades: Sequence[float] = (),
+    tags: Tags = DEFAULT_TAGS,
+) -> Board:
+    """A board with all that needs no model: validity, tags under both parsers, repetition.
+
+    Args:
+        title: what the user calls it.
+        samples: the completions, those of a group beside each other.
+        kinds, grades: as in `Board`; empty when nobody said.
+        tags: the names of the tags by which the completions are read.
+    """
+    parsed = [parse(sample.completion, tags) for sample in samples]
+    measures = {
+        f"{COMPONENTS[2]} {parser}": np.array([rewards.tag_score(p, parser) for p in parsed], dtype=float)
+        for parser in get_args(Parser)
+    }
+    measures[REPETITION] = repetitions(judged_texts(parsed))
+    return Board(
+        title=title,
+        samples=tuple(samples),
+        kinds=tuple(kinds) or ("",) * len(samples),
+        grades=np.array(grades, dtype=float) if len(grades) else np.full(len(samples), math.nan),
+        valid=validity(parsed, samples),
+        well_formed=np.array([p.well_formed for p in parsed], dtype=bool),
+        measures=measures,
+        notes=tuple(_notes(samples)),
+        tags=tags,
+    )
+
+
+def _notes(samples: Sequence[Sample]) -> Iterator[str]:
+    """What the user should know about completions of which not everything can be learned."""
+    sizes: dict[str, int] = {}
+    for sample in samples:
+        sizes[sample.group] = sizes.get(sample.group, 0) + 1
+    alone = sum(size == 1 for size in sizes.values())
+    if alone:
+        yield (
+            f"{alone} of {len(sizes)} groups hold a single completion. GRPO compares the completions of one group, so "
+            "nothing is learned from them: their advantage is 0."
+        )
+    bare = sum(not sample.reference for sample in samples)
+    if bare:
+        yield (
+            f"{bare} of {len(samples)} completions have no reference answer. Similarity has no opinion on them and "
+            "decides nothing in their groups."
+        )
+
+
+def with_measures(board: Board, measures: Mapping[str, Floats]) -> Board:
+    """The board with more columns, or newer ones."""
+    return replace(board, measures={**board.measures, **measures})
+
+
+def measured(board: Board, scorer: Scorer, tell: Tell = silent) -> Board:
+    """The board with every component of the scorer's configuration measured.
+
+    Args:
+        board: the completions; custom rewards and the judge are asked again, all else comes from the score cache.
+        scorer: with the board's tags.
+        tell: is told how far it is, and may stop the work between two groups.
+
+    Raises:
+        StudioError: a component is broken.
+    """
+    parts = []
+    for rows in _portions(board):
+        tell("scoring completions", rows.start, len(board))
+        parts.append(scorer.score(board.samples[rows]).components)
+    tell("scoring completions", len(board), len(board))
+    table = np.concatenate(parts) if parts else np.zeros((0, len(scorer.config.components)))
+    names = [column(name, scorer.config) for name in scorer.config.components]
+    return with_other_fluencies(with_measures(board, dict(zip(names, table.T, strict=True))), scorer.config)
+
+
+def _portions(board: Board) -> Iterator[slice]:
+    """Rows that are scored together: whole groups."""
+    start = 0
+    for row in range(1, len(board) + 1):
+        whole = row == len(board) or board.samples[row].group != board.samples[row - 1].group
+        if whole and (row - start >= _AT_ONCE or row == len(board)):
+            yield slice(start, row)
+            start = row
+
+
+def with_other_fluencies(board: Board, config: RewardConfig) -> Board:
+    """The board with the fluencies that follow from the one that `config` names, if that has been measured.
+
+    All completions of a group have one reference, so the notebook's fluency is the same for them whatever the model.
+    """
+    names = {kind: column(COMPONENTS[1], config.model_copy(update={"fluency": kind})) for kind in get_args(Fluency)}
+    same = reference_fluency([0.0] * len(board), [sample.group for sample in board.samples])
+    found = {names["reference_batch"]: same}
+    repeated = board.measures[REPETITION]
+    plain, reduced = board.measures.get(names["answer"]), board.measures.get(names["answer_without_repetition"])
+    if plain is not None:
+        found[names["answer_without_repetition"]] = less_repetition(plain, repeated)
+    elif reduced is not None and (repeated < 1).all():
+        found[names["answer"]] = reduced / (1.0 - repeated)
+    return with_measures(board, {name: values for name, values in found.items() if name not in board.measures})
+
+
+def with_shipped_scores(board: Board) -> Board:
+    """The board with what the embedded models say of its completions, from the scores that come with the studio.
+
+    Raises:
+        KeyError: a completion is not among them; `scripts/measure_lab.sh` has to be run.
+    """
+    known = shipped_scores(SCORES)
+    found = [known[sample_key(sample)] for sample in board.samples]
+    plain = np.array([score.fluency for score in found])
+    return with_measures(
+        board,
+        {
+            f"semantic {EMBEDDED_SIMILARITY}": np.array([score.semantic for score in found]),
+            f"fluency answer {EMBEDDED_POLICY}": plain,
+            f"fluency answer_without_repetition {EMBEDDED_POLICY}": less_repetition(plain, board.measures[REPETITION]),
+            f"fluency reference_batch {EMBEDDED_POLICY}": np.array([score.reference_fluency for score in found]),
+        },
+    )
+
+
+@cache
+def shipped_scores(file: Path) -> Mapping[str, ShippedScore]:
+    """The scores in `file` by the key of their completion."""
+    with file.open(encoding="utf-8", newline="") as lines:
+        return {
+            row["key"]: ShippedScore(float(row["semantic"]), float(row["fluency"]), float(row["reference_fluency"]))
+            for row in csv.DictReader(lines)
+        }

@@ -1,0 +1,107 @@
+"""Fits weights to what raters prefer, and says how far they can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from core.lab.fit_result import Fit
+from core.lab.votes import raters, votes
+from core.paths import Home
+from studio import lab_tasks, output, state
+from studio.lab_board import Opened
+
+_WHO = "lab.fit.raters"
+
+
+def draw(home: Home, opened: Opened, rater: str | None) -> None:
+    """Whose votes count, the button, and what came of it."""
+    known = raters(home)
+    if not known:
+        st.info("Nobody has voted yet. Compare answers first.", icon=":material/how_to_vote:")
+        return
+    mine = [name for name in known if rater is not None and name.casefold() == rater.casefold()] or known
+    chosen = st.pills("Whose votes", known, selection_mode="multi", default=mine, key=_WHO, format_func=output.escape)
+    counts = {name: len(votes(home, name, opened.id)) for name in known}
+    st.caption("On these answers: " + ", ".join(f"{output.escape(n)}: {count:,}" for n, count in counts.items()) + ".")
+    missing = opened.board.missing(state.lab_reward())
+    st.button(
+        "Fit weights",
+        key="lab.fit.start",
+        type="primary",
+        icon=":material/model_training:",
+        disabled=not chosen or bool(missing) or lab_tasks.is_live(home, "fit"),
+        on_click=_start,
+        args=(home, opened.id, list(chosen)),
+    )
+    if missing:
+        st.caption("Measure these answers first; the button for it is in the view of the weights.")
+    if lab_tasks.follow(home, "fit", "Fit again."):
+        return
+    found = lab_tasks.newest_result(home, "fit", {"board": opened.id, "raters": list(chosen)})
+    if found is not None:
+        _result(Fit.from_json(found))
+
+
+def _start(home: Home, board_id: str, chosen: list[str]) -> None:
+    reward = state.lab_reward().model_copy(update={"weights": state.lab_weights()})
+    lab_tasks.start(
+        home, "fit", {"board": board_id, "reward": reward.model_dump(mode="json"), "raters": chosen, "seed": 0}
+    )
+
+
+def _result(fit: Fit) -> None:
+    with st.container(border=True):
+        if fit.enough:
+            _weights(fit)
+        else:
+            st.markdown("**No weights yet**")
+            st.info(output.escape(fit.reason), icon=":material/hourglass_empty:")
+        for sentence in fit.left_out:
+            st.caption(output.escape(sentence))
+    _kappas(fit)
+
+
+def _weights(fit: Fit) -> None:
+    st.markdown("**Weights that agree with these votes**")
+    left, right = st.columns([3, 4], gap="large")
+    with left:
+        if fit.agreement is not None and fit.low is not None and fit.high is not None and fit.current is not None:
+            st.metric(
+                "Agreement on questions left out",
+                f"{fit.agreement:.0%}",
+                f"{100 * (fit.agreement - fit.current):+.0f} points against now",
+                delta_color="off" if fit.better is None else "normal",
+                border=True,
+                help=f"95 % interval {fit.low:.0%} to {fit.high:.0%}, from resampling questions. A coin reaches 50 %.",
+            )
+        st.caption(output.escape(fit.verdict))
+    with right:
+        for sentence in fit.words:
+            st.write(f"- {output.escape(sentence)}")
+        st.button(
+            "Use these weights",
+            key="lab.fit.use",
+            type="primary",
+            icon=":material/tune:",
+            on_click=state.move_weights,
+            args=(on_sliders(fit.weights),),
+        )
+
+
+def on_sliders(weights: Mapping[str, float]) -> dict[str, float]:
+    """Weights within what a slider can show; only their ratio matters for the order of answers, so that is kept.
+
+    >>> on_sliders({"semantic": 2.0, "tags": -0.5})
+    {'semantic': 1.0, 'tags': -0.25}
+    """
+    largest = max(1.0, *map(abs, weights.values()))
+    return {name: round(weight / largest, 2) for name, weight in weights.items()}
+
+
+def _kappas(fit: Fit) -> None:
+    for kappa in fit.kappa:
+        with st.container(border=True):
+            output.labelled("Two raters", f"{kappa.first} and {kappa.second}")
+            st.write(output.escape(kappa.sentence))

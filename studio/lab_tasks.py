@@ -1,0 +1,65 @@
+"""The tasks of the Rewards page: started, followed, and their result taken over once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from core import jobs
+from core.errors import StudioError
+from core.paths import Home
+from core.tasks import Task
+from studio import data_tasks, state
+
+Kind = Literal["sample", "measure", "fit", "stress", "try_reward"]
+
+
+def start(home: Home, kind: Kind, arguments: Mapping[str, Any]) -> None:
+    """Start a task whose result the page waits for. A callback."""
+    try:
+        task = jobs.start_task(home, kind, arguments)
+    except StudioError as error:
+        state.refuse(kind, str(error))
+        return
+    state.accept(kind)
+    state.wait_for(kind, task.id)
+
+
+def current(home: Home, kind: Kind) -> Task | None:
+    """The task of this kind that is under way, whoever started it; else the one that this session waits for."""
+    newest = data_tasks.newest(home, kind, {})
+    if newest is not None and newest.status().live:
+        return newest
+    return data_tasks.find(home, state.waited_for(kind) or "")
+
+
+def is_live(home: Home, kind: Kind) -> bool:
+    """Whether that task is under way."""
+    task = current(home, kind)
+    return task is not None and task.status().live
+
+
+def follow(home: Home, kind: Kind, again: str) -> bool:
+    """Show how far the task is, or why nothing came of it; returns whether it is under way.
+
+    Args:
+        again: what to do about a task that was stopped or lost.
+    """
+    task = current(home, kind)
+    if task is not None and task.status().live:
+        data_tasks.follow(task)
+        return True
+    data_tasks.explain(task, kind, again)
+    return False
+
+
+def result(home: Home, kind: Kind) -> Any:
+    """What came of the task that this session waits for; None before it has finished."""
+    task = data_tasks.find(home, state.waited_for(kind) or "")
+    return None if task is None else task.result()
+
+
+def newest_result(home: Home, kind: Kind, arguments: Mapping[str, Any]) -> Any:
+    """What came of the last task of this kind with these arguments; None when there is none. It survives a restart."""
+    task = data_tasks.newest(home, kind, arguments)
+    return None if task is None else task.result()

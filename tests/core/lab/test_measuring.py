@@ -1,0 +1,161 @@
+"""What is measured of a board: at once, with a scorer, and from the scores that come with the studio."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.config import CustomReward, RewardConfig
+from core.lab.board import Board, column
+from core.lab.board_files import BoardRow, board_from_rows
+from core.lab.boards import bundled_board, bundled_completions
+from core.lab.measuring import (
+    REPETITION,
+    SCORES,
+    light_board,
+    measured,
+    shipped_scores,
+    with_measures,
+    with_other_fluencies,
+)
+from core.lab.stress import stress_board
+from core.paths import Home
+from core.rewards import PRESETS
+from core.scoring import Sample
+from core.tasks import TaskStopped
+from tests.build_scorers import Says, arithmetic_scorer
+
+GOOD = "<reasoning>Airway.</reasoning><answer>give adrenaline now</answer>"
+LOOPING = "<reasoning>Airway.</reasoning><answer>yes yes yes yes yes</answer> and so on"
+BARE = "give adrenaline now"
+
+
+def board(*texts: str, groups: int = 1) -> Board:
+    rows = [
+        BoardRow(f"What helps, case {group}?", "give adrenaline now", text)
+        for group in range(groups)
+        for text in texts or (GOOD, LOOPING, BARE)
+    ]
+    return board_from_rows(rows, "Mine")
+
+
+def test_light_measures_are_those_that_a_scorer_finds(tmp_path: Path) -> None:
+    mine = board()
+    for preset, parser in (("article", "lenient"), ("robust", "strict")):
+        scores = arithmetic_scorer(PRESETS[preset], tmp_path).score(mine.samples)
+        assert mine.measures[f"tags {parser}"].tolist() == scores.components[:, 2].tolist()
+        assert mine.valid.tolist() == scores.valid.tolist()
+        assert mine.well_formed.tolist() == scores.well_formed.tolist()
+
+
+def test_repetition_is_that_of_the_answer() -> None:
+    assert board().measures[REPETITION].round(3).tolist() == [0.0, 0.667, 0.0]
+
+
+def test_no_component_can_have_the_name_of_the_repetition() -> None:
+    with pytest.raises(ValueError, match="lower-case letters"):
+        CustomReward(name=REPETITION)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_measured_board_gives_the_scorers_own_rewards(preset: str, tmp_path: Path) -> None:
+    config, scorer = PRESETS[preset], arithmetic_scorer(PRESETS[preset], tmp_path)
+    found = measured(board(groups=3), scorer)
+    np.testing.assert_allclose(found.components(config), scorer.score(found.samples).components)
+
+
+@pytest.mark.parametrize("source", PRESETS)
+def test_one_measured_fluency_gives_the_others_that_follow(source: str, tmp_path: Path) -> None:
+    found = measured(board(groups=2), arithmetic_scorer(PRESETS[source], tmp_path))
+    follows = {"article": list(PRESETS), "robust": list(PRESETS), "notebook": ["notebook"]}[source]
+    for preset in follows:
+        expected = arithmetic_scorer(PRESETS[preset], tmp_path).score(found.samples).components[:, 1]
+        np.testing.assert_allclose(found.measures[column("fluency", PRESETS[preset])], expected)
+
+
+def test_a_fluency_that_was_measured_is_never_replaced_by_one_that_follows() -> None:
+    config = PRESETS["article"]
+    mine = with_measures(board(GOOD), {column("fluency", PRESETS["robust"]): np.array([0.123])})
+    mine = with_measures(mine, {column("fluency", config): np.array([0.5])})
+    assert with_other_fluencies(mine, config).measures[column("fluency", PRESETS["robust"])].tolist() == [0.123]
+
+
+def test_answers_of_nothing_but_repetition_do_not_give_the_fluency_without_it() -> None:
+    robust = PRESETS["robust"]
+    mine = board(GOOD, LOOPING)
+    mine = with_measures(mine, {column("fluency", robust): np.array([0.4, 0.0]), REPETITION: np.array([0.0, 1.0])})
+    assert column("fluency", PRESETS["article"]) not in with_other_fluencies(mine, robust).measures
+
+
+def own_config() -> RewardConfig:
+    return PRESETS["robust"].model_copy(update={"custom": (CustomReward(name="own"),)})
+
+
+def test_an_own_component_gets_a_column_with_gaps_for_no_opinion(tmp_path: Path) -> None:
+    found = measured(board(), arithmetic_scorer(own_config(), tmp_path, [Says([1.0, None, 0.0])]))
+    np.testing.assert_array_equal(found.measures["own"], [1.0, np.nan, 0.0])
+
+
+def stopping(after: int) -> Callable[[str, int, int], None]:
+    """Progress that is asked to stop when so many completions are done."""
+
+    def tell(phase: str, done: int = 0, total: int = 0) -> None:
+        if done >= after:
+            raise TaskStopped
+
+    return tell
+
+
+def test_what_was_scored_before_a_stop_is_not_scored_again(tmp_path: Path) -> None:
+    mine = board_from_rows([BoardRow(f"Case {n // 4}?", "give it", f"<answer>{n}</answer>") for n in range(256)], "Big")
+    first = arithmetic_scorer(PRESETS["article"], tmp_path)
+    with pytest.raises(TaskStopped):
+        measured(mine, first, stopping(after=128))
+    second = arithmetic_scorer(PRESETS["article"], tmp_path)
+    measured(mine, second)
+    assert (first._similarity.calls, second._similarity.calls) == (128, 128)  # type: ignore[attr-defined]
+
+
+def test_groups_are_never_torn_apart(tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    mine = board(*[f"<answer>{n}</answer>" for n in range(50)], groups=3)
+    measured(mine, arithmetic_scorer(PRESETS["notebook"], tmp_path), lambda _, done, total: seen.append((done, total)))
+    assert seen == [(0, 150), (100, 150), (150, 150)]
+
+
+def test_an_empty_board_is_measured_as_one(tmp_path: Path) -> None:
+    empty = light_board("Nothing", [])
+    assert measured(empty, arithmetic_scorer(PRESETS["robust"], tmp_path)).components(PRESETS["robust"]).shape == (0, 3)
+
+
+def test_shipped_scores_are_there_for_all_that_is_bundled_and_for_nothing_else() -> None:
+    assert set(shipped_scores(SCORES)) == {*bundled_completions().keys, *stress_board().keys}
+
+
+def test_a_completion_without_a_shipped_score_is_a_defect() -> None:
+    from core.lab.measuring import with_shipped_scores
+
+    with pytest.raises(KeyError):
+        with_shipped_scores(light_board("Mine", [Sample("Q?", "R", GOOD, "g")]))
+
+
+def test_the_notebooks_fluency_is_the_same_for_every_completion_of_a_bundled_prompt() -> None:
+    mine = bundled_board()
+    values = mine.measures[column("fluency", PRESETS["notebook"])]
+    assert all(len(set(values[mine.index == group])) == 1 for group in range(len(mine.groups)))
+
+
+@pytest.mark.slow
+def test_the_shipped_scores_are_what_the_embedded_models_say(tmp_path: Path) -> None:
+    from core.engine.lab_assets import asset_scores
+    from tests.embedded import link_models
+
+    found, kept = asset_scores(link_models(Home.open(tmp_path / "embedded"))), shipped_scores(SCORES)
+    assert found.keys() == kept.keys()
+    for key, score in found.items():
+        assert score.semantic == pytest.approx(kept[key].semantic, abs=1e-4)
+        assert score.fluency == pytest.approx(kept[key].fluency, abs=1e-4)
+        assert score.reference_fluency == pytest.approx(kept[key].reference_fluency, abs=1e-4)

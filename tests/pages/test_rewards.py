@@ -1,0 +1,322 @@
+"""The Rewards page: sliders, presets, votes, and what is brought to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.config import RewardConfig
+from core.custom_rewards import add_custom, templates
+from core.lab.board import column
+from core.lab.boards import list_boards, save_board
+from core.lab.measuring import light_board, with_measures
+from core.lab.votes import votes
+from core.paths import PROJECT, Home
+from core.reward_presets import all_presets, save_preset
+from core.rewards import PRESETS
+from core.scoring import Sample
+from core.tasks import create_task
+from tests.build_runs import HOSTILE, Plan, build_run
+
+REWARDS = str(PROJECT / "pages" / "rewards.py")
+TRAIN = str(PROJECT / "pages" / "train.py")
+
+
+@pytest.fixture
+def rewards(overview: Callable[[], AppTest]) -> Callable[[], AppTest]:
+    """Opens the Rewards page."""
+
+    def open_rewards() -> AppTest:
+        at = overview()
+        at.switch_page(REWARDS)
+        return at.run()
+
+    return open_rewards
+
+
+def ranking(at: AppTest) -> pd.DataFrame:
+    frame: pd.DataFrame = next(frame.value for frame in at.dataframe if "Rank" in frame.value.columns)
+    return frame
+
+
+def shares(at: AppTest) -> list[str]:
+    """What the bars say, in the order of the components, validity last."""
+    return [bar.proto.text for bar in at.get("progress")]
+
+
+def weight(at: AppTest, name: str) -> float:
+    return float(at.slider(key=f"lab.weight.{name}").value)
+
+
+def test_the_first_look_ranks_bundled_answers_under_the_recommended_reward(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    assert not at.exception
+    assert at.get_by_key("lab.preset").value == "robust"
+    assert list(ranking(at)["Reward"]) == sorted(ranking(at)["Reward"], reverse=True)
+    assert len(ranking(at)) == 8
+    assert not at.button(key="lab.save").disabled
+
+
+def test_the_parts_of_a_ranking_add_up_to_its_rewards(rewards: Callable[[], AppTest]) -> None:
+    table = ranking(rewards())
+    parts = table[["Similarity", "Fluency", "Tags", "Validity"]].sum(axis=1)
+    assert parts.tolist() == pytest.approx(table["Reward"].tolist())
+
+
+def test_notebook_shows_its_fluency_dead_and_says_why(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.get_by_key("lab.preset").set_value("notebook").run()
+    assert weight(at, "fluency") == 0.4
+    assert "0 %" in shares(at)[1] and "dead" in shares(at)[1]
+    assert any("the same for every completion of a prompt" in caption.value for caption in at.caption)
+
+
+def test_notebook_fluency_is_dead_among_all_answers_too(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.get_by_key("lab.preset").set_value("notebook")
+    at.radio(key="lab.among").set_value("all").run()
+    assert "dead" in shares(at)[1]
+
+
+def test_a_moved_slider_turns_the_ranking_and_marks_what_moved(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    before = ranking(at)
+    at.slider(key="lab.weight.semantic").set_value(-1.0).run()
+    after = ranking(at)
+    assert list(after["Answer"]) != list(before["Answer"])
+    assert any(move.startswith("▲") for move in after["Move"])
+    assert set(before["Move"]) == {""}
+
+
+def test_weights_that_are_all_zero_are_explained_and_nothing_breaks(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    for name in ("semantic", "fluency", "tags"):
+        at.slider(key=f"lab.weight.{name}").set_value(0.0)
+    at.run()
+    assert not at.exception
+    assert "Every weight is zero" in at.error[0].value
+
+
+def test_weights_are_kept_when_another_page_is_visited(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.slider(key="lab.weight.tags").set_value(-0.35).run()
+    at.switch_page(TRAIN).run()
+    at.switch_page(REWARDS).run()
+    assert weight(at, "tags") == -0.35
+
+
+def test_a_saved_preset_is_offered_on_the_train_page(rewards: Callable[[], AppTest], home: Home) -> None:
+    at = rewards()
+    at.slider(key="lab.weight.tags").set_value(-0.25)
+    at.text_input(key="lab.save.name").set_value("ward-three")
+    at.button(key="lab.save").click().run()
+    assert not at.error
+    assert all_presets(home)["ward-three"].weights["tags"] == -0.25
+    at.switch_page(TRAIN).run()
+    at.get_by_key("reward_preset").set_value("ward-three").run()
+    assert not at.exception
+    assert at.number_input(key="demo.ward-three.weight.tags").value == -0.25
+
+
+def test_a_name_that_is_taken_is_refused_in_words(rewards: Callable[[], AppTest], home: Home) -> None:
+    save_preset(home, "mine", PRESETS["robust"])
+    at = rewards()
+    at.text_input(key="lab.save.name").set_value("mine")
+    at.button(key="lab.save").click().run()
+    assert "There is a preset" in at.error[0].value
+
+
+def test_a_changed_preset_of_ones_own_can_be_updated(rewards: Callable[[], AppTest], home: Home) -> None:
+    save_preset(home, "mine", PRESETS["robust"])
+    at = rewards()
+    at.get_by_key("lab.preset").set_value("mine").run()
+    at.slider(key="lab.weight.semantic").set_value(0.9).run()
+    at.button(key="lab.update").click().run()
+    assert all_presets(home)["mine"].weights["semantic"] == 0.9
+
+
+def test_the_train_page_warns_of_what_slips_through_a_reward(train: Callable[..., AppTest], home: Home) -> None:
+    form_only = RewardConfig(weights={"tags": 1.0}, parser="lenient", fluency="answer")
+    save_preset(home, "form-only", form_only)
+    at = train()
+    at.get_by_key("reward_preset").set_value("form-only").run()
+    assert any("stress set" in warning.value for warning in at.warning)
+
+
+def test_a_vote_is_kept_at_once_and_the_next_pair_is_asked(rewards: Callable[[], AppTest], home: Home) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    at.text_input(key="lab.rater").set_value("Dr. Ada").run()
+    asked = [text.value for text in at.text]
+    at.button(key="lab.votes.left").click().run()
+    assert len(votes(home, "Dr. Ada")) == 1
+    assert [text.value for text in at.text] != asked
+
+
+def test_a_skipped_pair_leaves_no_vote(rewards: Callable[[], AppTest], home: Home) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    at.text_input(key="lab.rater").set_value("Dr. Ada").run()
+    at.button(key="lab.votes.skip").click().run()
+    assert not votes(home)
+    assert any("Pair 2 of" in bar for bar in shares(at))
+
+
+def test_judging_is_blind_to_scores_and_kinds(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    at.text_input(key="lab.rater").set_value("Dr. Ada").run()
+    assert not at.dataframe
+    shown = " ".join(element.value for element in (*at.markdown, *at.caption))
+    assert not any(word in shown for word in ("Unsafe", "Hedged", "reward 0", "Rank 1"))
+
+
+def test_a_ranking_is_kept_with_those_without_a_place_behind_it(rewards: Callable[[], AppTest], home: Home) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    at.text_input(key="lab.rater").set_value("Dr. Ada")
+    at.get_by_key("lab.votes.way").set_value("Rank a group").run()
+    best = next(button for button in at.button if button.label == "Best")
+    best.click().run()
+    at.button(key="lab.rank.keep").click().run()
+    given = votes(home, "Dr. Ada")
+    assert len({vote.winner for vote in given if not vote.tie}) == 1
+    assert sum(not vote.tie for vote in given) == 7
+
+
+def test_a_rater_without_a_name_is_asked_for_it(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    assert "name first" in at.info[0].value
+
+
+def test_a_bad_upload_says_which_line_is_wrong(rewards: Callable[[], AppTest], home: Home) -> None:
+    at = rewards()
+    rows = (
+        b'{"question": "q", "answer": "a", "completion": "one"}\n{"question": "", "answer": "a", "completion": "b"}\n'
+    )
+    at.file_uploader(key="lab.add.file").upload("answers.jsonl", rows)
+    at.button(key="lab.add.use_file").click().run()
+    assert not at.exception
+    assert "line 2" in at.error[0].value
+    assert not list_boards(home)
+
+
+def test_pasted_answers_become_a_board_that_is_to_be_measured(rewards: Callable[[], AppTest], home: Home) -> None:
+    at = rewards()
+    at.get_by_key("lab.add.way").set_value("Paste answers").run()
+    at.text_input(key="lab.add.question").set_value(HOSTILE)
+    at.text_area(key="lab.add.answers").set_value(f"<answer>{HOSTILE}</answer>\n\n<answer>No.</answer>")
+    at.button(key="lab.add.use_paste").click().run()
+    assert not at.exception
+    assert len(list_boards(home)) == 1
+    assert at.button(key="lab.measure")
+    assert not any("evil.example/p.png)" in markdown.value for markdown in at.markdown)
+
+
+def test_a_runs_completions_are_ranked_at_any_step(rewards: Callable[[], AppTest], home: Home) -> None:
+    run = build_run(home, Plan("finished", done=5, bad=HOSTILE))
+    at = rewards()
+    at.selectbox(key="lab.board").set_value(f"run:{run.id}").run()
+    at.get_by_key(f"lab.step.run:{run.id}").set_value(3).run()
+    assert not at.exception
+    assert len(ranking(at)) == 8
+
+
+def test_a_custom_reward_gets_a_slider_and_has_to_be_measured(rewards: Callable[[], AppTest], home: Home) -> None:
+    example = next(example for example in templates() if example.name == "length_band")
+    add_custom(home, "brevity", example.source)
+    at = rewards()
+    at.get_by_key("lab.view").set_value("custom").run()
+    at.button(key="lab.custom.in.brevity").click().run()
+    at.get_by_key("lab.view").set_value("weights").run()
+    assert not at.exception
+    assert weight(at, "brevity") == 0.2
+    assert at.button(key="lab.measure")
+
+
+def test_a_file_that_is_no_reward_is_listed_with_its_line(rewards: Callable[[], AppTest], home: Home) -> None:
+    (home.rewards / "broken.py").write_text("def reward(completions, **kwargs)\n    return []\n")
+    at = rewards()
+    at.get_by_key("lab.view").set_value("custom").run()
+    assert any("Line 1" in error.value for error in at.error)
+
+
+def test_the_judge_is_a_component_while_it_is_switched_on(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("custom").run()
+    at.toggle(key="lab.judge.on").set_value(True).run()
+    at.text_input(key="lab.judge.model").set_value("local-model").run()
+    at.get_by_key("lab.view").set_value("weights").run()
+    assert weight(at, "judge") == 0.3
+    at.get_by_key("lab.view").set_value("custom").run()
+    at.toggle(key="lab.judge.on").set_value(False).run()
+    at.get_by_key("lab.view").set_value("weights").run()
+    assert not at.exception
+    assert "lab.weight.judge" not in [slider.key for slider in at.slider]
+
+
+def test_the_stress_test_shows_the_weakest_trick_first(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("stress").run()
+    table = next(frame.value for frame in at.dataframe if "Trick" in frame.value.columns)
+    assert list(table["Reward"]) == sorted(table["Reward"])
+    assert not at.exception
+
+
+def test_the_weight_map_is_drawn_for_three_and_for_two_components(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("map").run()
+    assert at.get("plotly_chart")
+    at.get_by_key("lab.map.terms.semantic.fluency.tags").set_value(["semantic", "fluency"]).run()
+    assert not at.exception
+    assert at.get("echarts_chart")
+
+
+def test_the_best_weights_of_the_map_move_the_sliders(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("map").run()
+    at.button(key="lab.map.use").click().run()
+    at.get_by_key("lab.view").set_value("weights").run()
+    moved = {name: weight(at, name) for name in ("semantic", "fluency", "tags")}
+    assert moved != PRESETS["robust"].weights
+    assert sum(moved.values()) == pytest.approx(1.0, abs=0.02)
+
+
+def test_the_measuring_of_a_board_is_followed_by_whoever_looks(rewards: Callable[[], AppTest], home: Home) -> None:
+    me = psutil.Process()
+    task = create_task(home, "measure", {"board": "bundled"})
+    task.write_status(replace(task.written_status(), state="running", pid=me.pid, created=me.create_time()))
+    at = rewards()
+    at.get_by_key("lab.view").set_value("custom").run()
+    at.toggle(key="lab.judge.on").set_value(True).run()
+    at.get_by_key("lab.view").set_value("weights").run()
+    assert at.button(key=f"stop {task.id}")
+    assert "lab.measure" not in [button.key for button in at.button]
+
+
+def test_answers_of_which_none_is_valid_are_explained(rewards: Callable[[], AppTest], home: Home) -> None:
+    board = light_board("Nothing valid", [Sample("q", "a", text, "g") for text in ("one", "two")])
+    names = [column(name, PRESETS["robust"]) for name in ("semantic", "fluency")]
+    save_board(home, "invalid", with_measures(board, {name: np.array([0.2, 0.8]) for name in names}))
+    at = rewards()
+    at.selectbox(key="lab.board").set_value("invalid").run()
+    assert not at.exception
+    assert any("All completions of a group earn the same" in caption.value for caption in at.caption)
+
+
+def test_a_group_of_one_and_an_endless_completion_are_shown(rewards: Callable[[], AppTest], home: Home) -> None:
+    board = light_board("Alone", [Sample("q", "a", f"<answer>{'word ' * 25_000}</answer>", "g")])
+    names = [column(name, PRESETS["robust"]) for name in ("semantic", "fluency")]
+    save_board(home, "alone", with_measures(board, {name: np.full(1, 0.5) for name in names}))
+    at = rewards()
+    at.selectbox(key="lab.board").set_value("alone").run()
+    assert not at.exception
+    assert any("single completion" in warning.value for warning in at.warning)
+    assert len(ranking(at)) == 1
