@@ -31,8 +31,9 @@ from core.lab.boards import bundled_completions
 from core.models import locate
 from core.parsing import parse
 from core.paths import Home
-from core.rewards import PRESETS, Floats, notebook_fluency, tag_score
+from core.rewards import PRESETS, Floats
 from core.scoring import Sample, Scorer, SimilarityModel, judged_texts
+from core.text_measures import notebook_fluency, tag_score
 
 COMPLETIONS = 256
 CALL = 8

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar, cast
+
+from core.content_hash import content_hash
 
 _LOOKUP = 500
 """Keys asked for in one query; SQLite allows a limited number of parameters."""
@@ -34,7 +35,7 @@ class ScoreCache:
             items: the texts of each item.
             compute: scores the items it is given, in their order; None, for no score, is not remembered.
         """
-        keys = [_key(scorer, item) for item in items]
+        keys = [content_hash(item, scorer) for item in items]
         known = cast("dict[bytes, Score]", self._known(set(keys)))
         missing = {key: item for key, item in zip(keys, items, strict=True) if key not in known}
         if missing:
@@ -57,12 +58,3 @@ class ScoreCache:
 
     def close(self) -> None:
         self._db.close()
-
-
-def _key(scorer: str, item: tuple[str, ...]) -> bytes:
-    digest = hashlib.sha256(scorer.encode())
-    for text in item:
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "big"))
-        digest.update(encoded)
-    return digest.digest()

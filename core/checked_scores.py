@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sqlite3
 from collections.abc import Callable, Sequence
 from numbers import Real
 
@@ -20,7 +21,7 @@ def opinions(name: str, count: int, compute: Callable[[], object]) -> list[float
     """
     try:
         found = compute()
-    except StudioError:
+    except (StudioError, sqlite3.Error):  # the second comes from the score cache, and no component is to blame
         raise
     except Exception as error:
         raise RewardError(

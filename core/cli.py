@@ -6,11 +6,11 @@ Exit codes: 0 done, 2 something the user can mend (one plain sentence on standar
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,8 @@ from core.data_cli import add_data_verbs
 from core.datasets import refuse_single_split
 from core.errors import ConfigError, StudioError
 from core.events import Event, EventTail, Metrics, latest_metrics, read_events
+from core.json_lines import json_line
+from core.lab.board_verbs import add_board_verbs
 from core.lab.fit_verbs import add_fit_verb
 from core.lab.verbs import add_lab_verbs
 from core.machine import Machine
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         home = Home.open(options.home)
         answer = options.verb(options, home)
         if options.json and answer is not None:
-            print(json.dumps(answer, ensure_ascii=False), flush=True)
+            print(json_line(answer), flush=True)
     except StudioError as error:
         print(error, file=sys.stderr)
         return 2
@@ -75,8 +77,10 @@ def _parser() -> argparse.ArgumentParser:
         verb(name, action, help_text).add_argument("run", metavar="RUN", help="run id, or 'last'")
     data = "Read, check, mend and prepare what a model is trained on."
     add_data_verbs(verbs.add_parser("data", help=data, description=data))
-    add_lab_verbs(verbs, _open_scorer)
+    add_lab_verbs(verbs, _opened_scorer)
     add_fit_verb(verbs)
+    boards = "Sample completions that rewards are tried on: list, add, write, measure or delete them."
+    add_board_verbs(verbs.add_parser("boards", help=boards, description=boards))
     add_reward_verb(verbs)
     return parser
 
@@ -279,12 +283,10 @@ def resume(options: argparse.Namespace, home: Home) -> Any:
     return _started(run, options)
 
 
-def _open_scorer(reward: RewardConfig, tags: Tags, home: Home) -> Scorer:
-    import torch
+def _opened_scorer(reward: RewardConfig, tags: Tags, home: Home) -> AbstractContextManager[Scorer]:
     from transformers.utils.logging import disable_progress_bar
 
-    from core.engine.device import choose_compute
-    from core.engine.scorers import open_scorer
+    from core.engine.scorers import opened_scorer
 
     disable_progress_bar()
-    return open_scorer(reward, tags, home, choose_compute().device, torch.float32)
+    return opened_scorer(reward, tags, home)

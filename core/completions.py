@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,10 @@ class Completion:
     well_formed: bool
     components: Mapping[str, float]
     """The score of each reward component, unweighted; NaN where a component had no opinion."""
+    prompt: str = ""
+    """The whole text the model was given; empty in the files of older runs."""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Further columns of the row, for custom rewards; none in the files of older runs."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +54,14 @@ def read_completions(file: Path) -> list[Completion]:
     return [_completion(record) for record in pq.read_table(file).to_pylist()]
 
 
-_FIXED = frozenset(field.name for field in fields(Completion)) - {"components"}
+_FIXED = frozenset(column.name for column in fields(Completion)) - {"components"}
 
 
 def _completion(record: dict[str, Any]) -> Completion:
     """Whatever is not a column of every run is the score of a component."""
     fixed = {name: value for name, value in record.items() if name in _FIXED}
     scores = {name: math.nan if value is None else value for name, value in record.items() if name not in _FIXED}
+    fixed["columns"] = json.loads(fixed.get("columns", "{}"))
     return Completion(**fixed, components=scores)
 
 
@@ -74,18 +80,29 @@ def held_out(run: Run) -> list[HeldOut]:
 
 
 def summarise(answers: list[HeldOut]) -> list[str]:
-    """What changed on the held-out questions, one sentence for each measure."""
+    """What changed on the held-out questions, one sentence for each measure.
+
+    A component counts on the questions on which it had an opinion both before and after.
+    """
     done = [(answer.before, answer.after) for answer in answers if answer.after is not None]
     if not done:
         return []
-    lines = [f"{len(done)} held-out questions, before and after training:"]
-    for name, before, after in (
-        ("mean reward", [b.reward for b, _ in done], [a.reward for _, a in done]),
-        ("well-formed", [float(b.well_formed) for b, _ in done], [float(a.well_formed) for _, a in done]),
+    return [
+        f"{len(done)} held-out questions, before and after training:",
+        _change("mean reward", [(before.reward, after.reward) for before, after in done]),
+        _change("well-formed", [(float(before.well_formed), float(after.well_formed)) for before, after in done]),
         *(
-            (name, [before.components[name] for before, _ in done], [after.components[name] for _, after in done])
+            _change(name, [(before.components[name], after.components[name]) for before, after in done])
             for name in done[0][0].components
         ),
-    ):
-        lines.append(f"  {name}: {sum(before) / len(done):.2f} -> {sum(after) / len(done):.2f}")
-    return lines
+    ]
+
+
+def _change(name: str, values: list[tuple[float, float]]) -> str:
+    """One line: the means before and after, over the questions where both are known."""
+    known = [pair for pair in values if not any(map(math.isnan, pair))]
+    if not known:
+        return f"  {name}: no opinion"
+    before, after = (sum(side) / len(known) for side in zip(*known, strict=True))
+    some = f" (on {len(known)} of them)" if len(known) < len(values) else ""
+    return f"  {name}: {before:.2f} -> {after:.2f}{some}"

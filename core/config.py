@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from core.addresses import plain_address
 from core.errors import ConfigError
 
 EMBEDDED_POLICY = "smollm2-135m-instruct"
@@ -29,15 +30,29 @@ JUDGE = "judge"
 
 _COMPONENT = re.compile(r"[a-z][a-z0-9_]{0,31}")
 _RUN_COLUMNS = frozenset(
-    ["step", "group", "question", "reference", "completion", "reward", "advantage", "valid", "well_formed", "validity"],
+    [
+        *("step", "group", "question", "reference", "completion", "prompt", "columns"),
+        *("reward", "advantage", "valid", "well_formed", "validity"),
+    ],
 )
 """Names that a custom component cannot have, since they stand beside it in a run's files."""
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _HIDE = re.compile(r"Input should be|Value error, ")
+_NEVER_SHOWN = frozenset(["base_url", "judge"])
+"""Fields whose value no message repeats: people paste addresses with keys in them."""
 
 
 class _Config(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=())
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), hide_input_in_errors=True
+    )
+
+
+Parser = Literal["lenient", "strict"]
+"""Whether faults of form, such as text outside the tags, cost tag score; see `core.parsing`."""
+Fluency = Literal["answer", "answer_without_repetition", "reference_batch"]
+"""What perplexity is taken of: each answer; the same less a penalty for repetition; or, as the published notebook does,
+the reference answers in batches of eight."""
 
 
 class Tags(_Config):
@@ -54,6 +69,9 @@ class Tags(_Config):
         if self.reasoning == self.answer:
             raise ValueError("the two tag names must differ")
         return self
+
+
+DEFAULT_TAGS = Tags()
 
 
 class Example(_Config):
@@ -86,7 +104,7 @@ class PromptConfig(_Config):
     """What stands before every question."""
 
     system: str
-    tags: Tags = Tags()
+    tags: Tags = DEFAULT_TAGS
     examples: tuple[Example, ...] = ()
 
 
@@ -126,6 +144,11 @@ class JudgeConfig(_Config):
     seconds: float = Field(default=30.0, gt=0, le=600)
     """How long one answer may take."""
 
+    @field_validator("base_url")
+    @classmethod
+    def _is_plain(cls, url: str) -> str:
+        return plain_address(url) if url.strip() else ""
+
 
 class RewardConfig(_Config):
     """How a completion is turned into one number; see `core.rewards` for the formula."""
@@ -133,11 +156,8 @@ class RewardConfig(_Config):
     preset: str = "robust"
     """The name of the preset that this was made from: built in or saved by the user."""
     weights: dict[str, float]
-    parser: Literal["lenient", "strict"]
-    """Whether faults of form, such as text outside the tags, cost tag score; see `core.parsing`."""
-    fluency: Literal["answer", "answer_without_repetition", "reference_batch"]
-    """What perplexity is taken of: each answer; the same less a penalty for repetition; or, as the published notebook
-    does, the reference answers in batches of eight."""
+    parser: Parser
+    fluency: Fluency
     invalid_reward: float = Field(default=-1.0, ge=-1, le=1)
     similarity_model: str = EMBEDDED_SIMILARITY
     fluency_model: str = EMBEDDED_POLICY
@@ -268,11 +288,12 @@ def validation_sentence(error: ValidationError) -> str:
     for problem in error.errors():
         field = ".".join(str(part) for part in problem["loc"]) or "the configuration"
         rule = _HIDE.sub(lambda m: "should be" if m[0].startswith("Input") else "", problem["msg"])
+        hidden = bool(_NEVER_SHOWN.intersection(problem["loc"][-1:]))
         if problem["type"] == "missing":
             parts.append(f"{field} is missing")
         elif problem["type"] == "extra_forbidden":
             parts.append(f"{field} is not a known setting; remove it or correct its name")
-        elif problem["type"] == "value_error" and isinstance(problem["input"], dict):
+        elif hidden or (problem["type"] == "value_error" and isinstance(problem["input"], dict)):
             parts.append(f"{field}: {rule}")
         else:
             parts.append(f"{field} is {problem['input']!r}: {rule}")

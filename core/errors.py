@@ -39,3 +39,17 @@ class RunError(StudioError):
 
 class RewardError(StudioError):
     """A custom reward is missing or broken, or the judge cannot be asked; neither may pass for a bad reward."""
+
+
+class MissingColumn(RewardError):
+    """A custom reward asks for a column that the completions do not carry.
+
+    Attributes:
+        reward: the name of the custom reward.
+        column: the name of the column.
+    """
+
+    def __init__(self, message: str, reward: str, column: str) -> None:
+        super().__init__(message)
+        self.reward = reward
+        self.column = column

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from core.json_lines import LineWriter, finished, objects
+from core.json_lines import LineWriter, finished, finite, objects
 
 Kind = Literal["phase", "metrics", "sample", "weights", "checkpoint", "alert", "error", "state"]
 _KINDS = frozenset(get_args(Kind))
@@ -89,9 +89,11 @@ class Metrics:
         """The metrics that an event carries; what is missing or was not a number when it was written is NaN."""
         values: dict[str, Any] = {"step": event.step}
         for field in fields(cls)[1:]:
-            empty: Any = {} if field.name in ("components", "effective") else math.nan
             value = event.data.get(field.name)
-            values[field.name] = empty if value is None else value
+            if field.name in ("components", "effective"):
+                values[field.name] = {name: _number(score) for name, score in (value or {}).items()}
+            else:
+                values[field.name] = _number(value)
         return cls(**values)
 
 
@@ -107,7 +109,7 @@ class EventWriter:
         Raises:
             StorageError: the disk is full.
         """
-        self._lines.write({"time": round(time.time(), 3), "kind": kind, "step": step, **_finite(data)})
+        self._lines.write({"time": round(time.time(), 3), "kind": kind, "step": step, **finite(data)})
 
     def close(self) -> None:
         self._lines.close()
@@ -174,11 +176,5 @@ def _events(chunk: bytes) -> Iterator[Event]:
             yield event
 
 
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return value
+def _number(value: Any) -> Any:
+    return math.nan if value is None else value

@@ -17,18 +17,19 @@ from dataclasses import replace
 from typing import Any
 
 import psutil
-from filelock import FileLock, Timeout
 
 from core.config import RunConfig, with_changes
-from core.custom_rewards import keep, sources
+from core.custom_rewards import keep, sources, unhashed
 from core.datasets import fingerprint, read_rows, training_rows
 from core.errors import DataError, RunError, StorageError
 from core.job_folder import JobFolder, Status, process
-from core.judge_endpoint import judge_endpoint
+from core.locks import locked
 from core.machine import cpu_cores, nvidia_gpus
 from core.models import locate
 from core.paths import PROJECT, Home
+from core.ready_reward import ready_reward
 from core.runs import Run, create_run, list_runs
+from core.secrets import hide_environment
 from core.tasks import Task, create_task
 
 CORES_FOR_A_RUN = 8
@@ -64,26 +65,17 @@ def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
         DataError, ModelError, RewardError, ConfigError: what the run needs is missing or wrong.
         StorageError: there is too little room.
     """
-    config = with_changes(config, {"data.fingerprint": "", "reward.custom": _unhashed(config)})
+    config = with_changes(config, {"data.fingerprint": ""})
+    rewards = sources(home.rewards, unhashed(config.reward))
+    config = with_changes(config, {"reward.custom": [source.reward.model_dump() for source in rewards]})
     refuse_unready(home, config)
-    rewards = sources(home, config.reward)
-    config = with_changes(
-        config,
-        {
-            "data.fingerprint": fingerprint(config.data, home),
-            "reward.custom": [source.reward.model_dump() for source in rewards],
-        },
-    )
+    config = with_changes(config, {"data.fingerprint": fingerprint(config.data, home)})
     with _one_starter(home):
         refuse_busy(home)
         run = create_run(home, config, prefix)
         keep(rewards, run.rewards)
         _spawn(run, home)
     return run
-
-
-def _unhashed(config: RunConfig) -> list[dict[str, Any]]:
-    return [{**reward.model_dump(), "sha256": ""} for reward in config.reward.custom]
 
 
 def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
@@ -105,7 +97,7 @@ def resume(home: Home, run: Run) -> None:
             raise RunError(f"{run.id} is still running. Stop it first, or wait.")
         if status.state == "finished":
             raise RunError(f"{run.id} has done all its {status.steps} steps. Start a new run to train longer.")
-        refuse_unready(home, run.config())
+        refuse_unready(home, run.config(), run)
         refuse_busy(home)
         run.stop_request.unlink(missing_ok=True)
         run.write_status(replace(status, state="starting", pid=0, created=0.0, error="", updated=time.time()))
@@ -138,13 +130,14 @@ def wait(job: JobFolder, seconds: float) -> Status:
     return status
 
 
-def refuse_unready(home: Home, config: RunConfig) -> None:
-    """Raise the error that the job would meet later: models, custom rewards, the judge, data, room on the disk."""
-    for model in (config.model, config.reward.similarity_model, config.reward.fluency_model):
-        locate(model, home)
-    sources(home, config.reward)
-    if config.reward.judge is not None:
-        judge_endpoint(config.reward.judge)
+def refuse_unready(home: Home, config: RunConfig, run: Run | None = None) -> None:
+    """Raise the error that the job would meet later: models, custom rewards, the judge, data, room on the disk.
+
+    Args:
+        run: the run to go on with, whose own copies of the custom rewards count; None looks at the home's.
+    """
+    locate(config.model, home)
+    ready_reward(home, config.reward, run)
     rows = len(training_rows(read_rows(config.data, home)))
     if min(rows, config.train.train_rows or rows) < config.train.prompts_per_step:
         raise DataError(
@@ -183,14 +176,13 @@ def refuse_busy(home: Home, cores: int | None = None, gpus: Sequence[str] | None
 @contextmanager
 def _one_starter(home: Home) -> Iterator[None]:
     """Two starts at the same moment must not both find the machine free."""
-    try:
-        with FileLock(home.root / "jobs.lock", timeout=_START_SECONDS * 2):
-            yield
-    except Timeout as error:
-        raise RunError("Another run is just being started. Try again in a moment.") from error
+    busy = "Another run is just being started. Try again in a moment."
+    with locked(home.root / "jobs.lock", _START_SECONDS * 2, busy, RunError):
+        yield
 
 
 def _spawn(job: JobFolder, home: Home) -> None:
+    hide_environment()  # the job may run code of the user's, which has no business with the studio's keys
     _children[:] = [child for child in _children if child.poll() is None]
     environment = {**JOB_ENVIRONMENT, **os.environ, "CUDA_VISIBLE_DEVICES": _one_gpu()}
     with job.log.open("ab") as log:

@@ -7,12 +7,33 @@ did, is passed over by readers and ended by the next writer.
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from core.paths import storage_error
+
+
+def finite(value: Any) -> Any:
+    """`value`, for JSON, with null for every number that is not finite: JSON has none of those.
+
+    >>> finite({"scores": (0.5, math.nan)})
+    {'scores': [0.5, None]}
+    """
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return value
+
+
+def json_line(value: Any) -> str:
+    """`value` as JSON on one line, null where a number is not finite."""
+    return json.dumps(finite(value), ensure_ascii=False, allow_nan=False)
 
 
 class LineWriter:

@@ -5,11 +5,11 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from core.addresses import plain_address
 from core.config import JudgeConfig
 from core.errors import ConfigError
 
@@ -20,8 +20,8 @@ ENDPOINTS = "GRPO_STUDIO_ENDPOINTS"
 BASE_URL = "OPENAI_BASE_URL"
 OPENAI = "https://api.openai.com/v1"
 
-_URL = re.compile(r"https?://[A-Za-z0-9.\-\[\]:]+(/[A-Za-z0-9._~/-]*)?")
-"""Plain addresses only, which no two programs read differently: no user, query, escape or backslash."""
+_NO_KEY = "none"
+"""Sent in place of a key to a server on this machine; the client library wants one."""
 
 
 @dataclass(frozen=True)
@@ -35,36 +35,47 @@ class Endpoint:
 def judge_endpoint(config: JudgeConfig, environment: Mapping[str, str] = os.environ) -> Endpoint:
     """The endpoint of a judge.
 
+    The key goes to OpenAI and to addresses that the environment names. A server on this machine may be asked as well,
+    but gets no key: whoever can send a configuration chooses its port.
+
     Raises:
-        ConfigError: the address is none, is not one that the environment allows, or there is no key for it.
+        ConfigError: the environment does not allow the address, there is no key for it, or the environment's own
+            address is none.
     """
-    own = environment.get(BASE_URL, "").strip() or OPENAI
-    chosen = config.base_url.strip() or own
-    if not _URL.fullmatch(chosen) or not _host(chosen):
-        raise ConfigError(
-            f"reward.judge.base_url is {chosen!r}: should be a plain address such as {OPENAI}, without a key in it."
-        )
+    chosen, own = judge_address(config, environment), _own_address(environment)
     listed = [url.strip() for url in environment.get(ENDPOINTS, "").split(",")]
-    local = _is_loopback(_host(chosen))
-    if not local and _plain(chosen) not in {_plain(url) for url in (OPENAI, own, *listed)}:
+    trusted = _plain(chosen) in {_plain(url) for url in (OPENAI, own, *listed)}
+    local = _is_loopback(urlsplit(chosen).hostname or "")
+    if not trusted and not local:
         raise ConfigError(
             f"reward.judge.base_url is {chosen!r}, and the judge's key is only sent to addresses that the environment "
             f"allows. Whoever runs the studio can add it to {ENDPOINTS}; or leave base_url empty for {own}."
         )
-    key = next((environment[name] for name in KEYS if environment.get(name)), "")
+    if not trusted:
+        return Endpoint(chosen, _NO_KEY)
+    key = next((key for name in KEYS if (key := environment.get(name, "").strip())), "")
     if not key and not local:
         raise ConfigError(
             f"The judge needs a key for {chosen}. Set {KEYS[0]} or {KEYS[1]} where the studio is started."
         )
-    return Endpoint(chosen, key or "none")  # a server on this machine needs no key, but the client one
+    return Endpoint(chosen, key or _NO_KEY)
 
 
-def _host(url: str) -> str:
+def judge_address(config: JudgeConfig, environment: Mapping[str, str] = os.environ) -> str:
+    """Where a judge is asked: at its own address, else at the environment's.
+
+    Raises:
+        ConfigError: the environment's address is none.
+    """
+    return config.base_url or _own_address(environment)
+
+
+def _own_address(environment: Mapping[str, str]) -> str:
     try:
-        parts = urlsplit(url)
-        return parts.hostname or "" if parts.port != 0 else ""
-    except ValueError:
-        return ""
+        return plain_address(environment.get(BASE_URL, "").strip() or OPENAI)
+    except ValueError as error:
+        said = f"The environment variable {BASE_URL} {error}. Correct it where the studio is started."
+        raise ConfigError(said) from None
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,7 +3,7 @@
 One reading, judged in two ways. `lenient` is the published recipe's: the first `<answer>…</answer>` anywhere counts,
 whatever stands around it. `strict` wants the whole completion to be exactly one reasoning pair and then one answer
 pair, neither empty and not the same words twice; every fault that is named here then costs
-(`core.rewards.tag_score`).
+(`core.text_measures.tag_score`).
 """
 
 from __future__ import annotations
@@ -11,12 +11,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal
 
 from core.config import Tags
 from core.text import words
-
-Parser = Literal["lenient", "strict"]
 
 TEXT_OUTSIDE = "text outside the tags"
 REPEATED_TAG = "repeated tag"

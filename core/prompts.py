@@ -110,6 +110,11 @@ def messages(prompt: PromptConfig, question: str) -> list[Message]:
     return turns
 
 
+def conversation_text(conversation: Sequence[Message]) -> str:
+    """The whole text of a conversation, one message below the other."""
+    return "\n".join(message["content"] for message in conversation)
+
+
 def merge_system(conversation: Sequence[Message]) -> list[Message]:
     """The conversation without a system message: its text stands before the first question instead.
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from filelock import FileLock
 from pydantic import ValidationError
 
 from core.config import RewardConfig, validation_sentence
+from core.custom_rewards import unhashed
 from core.errors import ConfigError
+from core.locks import locked
 from core.paths import Home, is_name, storage_error, valid_name, write_json
 from core.rewards import PRESETS
 
 _LOCK_SECONDS = 10
+_BUSY = "Another preset is just being saved, so this one was not. Try again in a moment."
 
 
 @dataclass(frozen=True)
@@ -74,15 +75,13 @@ def save_preset(home: Home, name: str, config: RewardConfig, replace: bool = Fal
         replace: whether a saved preset of that name may be replaced.
 
     Raises:
-        ConfigError: the name cannot be used or is taken, or the judge's address holds a secret.
-        StorageError: the disk is full or the home cannot be written.
+        ConfigError: the name cannot be used or is taken.
+        StorageError: the disk is full, the home cannot be written, or another preset is being saved.
     """
     check_new_name(home, name, replace)
-    _refuse_secrets(config)
-    custom = tuple(reward.model_copy(update={"sha256": ""}) for reward in config.custom)
-    kept = config.model_copy(update={"preset": name, "custom": custom})
+    kept = unhashed(config).model_copy(update={"preset": name})
     try:
-        with FileLock(home.presets / ".lock", timeout=_LOCK_SECONDS):
+        with locked(home.presets / ".lock", _LOCK_SECONDS, _BUSY):
             check_new_name(home, name, replace)
             write_json(_file(home, name), kept.model_dump(mode="json"))
     except OSError as error:
@@ -142,14 +141,3 @@ def _read(file: Path, name: str) -> RewardConfig | str:
         if error.errors()[0]["type"] == "json_invalid":
             return "The file is not valid JSON. Correct it or delete it."
         return validation_sentence(error)
-
-
-def _refuse_secrets(config: RewardConfig) -> None:
-    if config.judge is None:
-        return
-    address = urlsplit(config.judge.base_url)
-    if address.username or address.password or address.query:
-        raise ConfigError(
-            "The judge's address (judge.base_url) holds a user name, a password or a key after '?', and a preset is "
-            "a plain file. Leave that out of the address; the key belongs in the environment."
-        )

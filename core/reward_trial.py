@@ -32,7 +32,7 @@ class Trial(_Model):
         board: the id of the board whose first completions were scored.
         keys: what names each completion, see `core.lab.board.sample_key`.
         scores: one for each of `keys`, None where it had no opinion; empty when it failed.
-        seconds: how long the one call took, without loading the file.
+        seconds: how long it took to score them all, without loading the file.
         mean, lowest, highest: of the scores; None when there is none.
         missing: the share of completions it had no opinion on.
         groups, differing: how many groups have two scores to compare, and in how many of these the scores differ.

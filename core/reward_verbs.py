@@ -11,6 +11,7 @@ from core.lab.boards import BUNDLED
 from core.paths import Home
 from core.reward_trial import Trial
 from core.text import one_line
+from core.trial_request import checked_request
 from core.verbs import add_verb, finish_task
 
 
@@ -40,6 +41,7 @@ def _line(file: CustomFile) -> str:
 def _try(options: argparse.Namespace, home: Home) -> Any:
     wanted = {"name": options.name, "board": options.board, "count": options.count, "seconds": options.seconds}
     asked = {name: value for name, value in wanted.items() if value is not None}
+    checked_request(asked)  # before a task is started for it
     trial = Trial.model_validate(finish_task(home, "try_reward", asked))
     if trial.error:
         raise RewardError(trial.error)

@@ -33,6 +33,10 @@ class Run(JobFolder):
     """One run directory."""
 
     @property
+    def config_file(self) -> Path:
+        return self.folder / "config.json"
+
+    @property
     def events(self) -> Path:
         return self.folder / "events.jsonl"
 
@@ -53,7 +57,7 @@ class Run(JobFolder):
         return self.folder / "rewards"
 
     def config(self) -> RunConfig:
-        return read_config(self.folder / "config.json")
+        return read_config(self.config_file)
 
     def checkpoint_steps(self) -> list[int]:
         """The steps of the checkpoints on disk, in order, without those that were only half written."""

@@ -12,10 +12,11 @@ from core.errors import DataError
 from core.scoring import Sample, Scorer
 
 COLUMNS = ("question", "answer", "completion")
+GROUP = "group"
 
 
 def read_samples(path: Path) -> list[Sample]:
-    """Rows with `question`, `answer`, `completion` and optionally `group`.
+    """Rows with `question`, `answer`, `completion`, optionally `group`, and further columns for custom rewards.
 
     Rows without a group form one with the other rows that ask the same question.
 
@@ -29,13 +30,14 @@ def read_samples(path: Path) -> list[Sample]:
             raise DataError(
                 f"{place.capitalize()} of {path.name} has an empty question or answer. Fill it in or remove it."
             )
-        group = record.cells.get("group")
+        group = record.cells.get(GROUP)
         samples.append(
             Sample(
                 question=question,
                 reference=answer,
                 completion=completion,
                 group=f"group {group}" if group is not None else f"question {question}",
+                columns={name: cell or "" for name, cell in record.cells.items() if name not in (*COLUMNS, GROUP)},
             )
         )
     return samples
@@ -51,7 +53,7 @@ def _text(cells: Mapping[str, str | None], name: str, place: str, path: Path) ->
 
 
 def scored_lines(samples: list[Sample], scorer: Scorer) -> Iterator[dict[str, Any]]:
-    """One record for each sample: reward, valid, components, advantage."""
+    """One record for each sample: reward, valid, components (NaN for no opinion), advantage."""
     scores = scorer.score(samples)
     for row in range(len(samples)):
         yield {

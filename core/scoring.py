@@ -15,12 +15,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from core import rewards
+from core import text_measures
+from core.advantages import Scale, advantages, effective_weights
 from core.cache import ScoreCache
 from core.checked_scores import finite, opinions
 from core.config import COMPONENTS, RewardConfig, Tags
 from core.parsing import Parsed, parse
-from core.rewards import Floats, Scale
+from core.rewards import Floats, combine, fill_missing, is_valid
 
 
 class SimilarityModel(Protocol):
@@ -133,7 +134,11 @@ class Scorer:
 
     def notes(self) -> list[str]:
         """What the user should know of the scores so far; see `Component.notes`."""
-        return [note for other in self._others for note in other.notes()]
+        return [note for notes in self.notes_by_component().values() for note in notes]
+
+    def notes_by_component(self) -> dict[str, tuple[str, ...]]:
+        """The notes of each component that is not built in, none for many."""
+        return {other.name: tuple(other.notes()) for other in self._others}
 
     def close(self) -> None:
         """End what the components keep open; the scorer is of no use afterwards."""
@@ -152,20 +157,20 @@ class Scorer:
         components = np.zeros((len(samples), len(self.config.components)))
         components[:, 0] = self._semantic(answers, samples)
         components[:, 1] = self._fluency(answers, samples)
-        components[:, 2] = [rewards.tag_score(p, self.config.parser) for p in parsed]
+        components[:, 2] = [text_measures.tag_score(p, self.config.parser) for p in parsed]
         for column, other in enumerate(self._others, start=len(COMPONENTS)):
             components[:, column] = opinions(other.name, len(samples), partial(other.scores, samples))
         groups, weights = [sample.group for sample in samples], self.config.weight_vector
-        filled = rewards.fill_missing(components, groups)
-        reward = rewards.combine(filled, weights, valid, self.config.invalid_reward)
+        filled = fill_missing(components, groups)
+        reward = combine(filled, weights, valid, self.config.invalid_reward)
         return Scores(
             names=self.config.components,
             components=components,
             valid=valid,
             well_formed=np.array([p.well_formed for p in parsed], dtype=bool),
             rewards=reward,
-            advantages=rewards.advantages(reward, groups, scale),
-            effective=rewards.effective_weights(filled, weights, reward, groups),
+            advantages=advantages(reward, groups, scale),
+            effective=effective_weights(filled, weights, reward, groups),
             parsed=parsed,
         )
 
@@ -186,7 +191,7 @@ class Scorer:
             return self._reference_fluency(samples)
         filled = [answer for answer in answers if answer]
         losses = dict(zip(filled, self._losses(filled), strict=True))
-        found = np.array([rewards.fluency(losses[answer]) if answer else 0.0 for answer in answers])
+        found = np.array([text_measures.fluency(losses[answer]) if answer else 0.0 for answer in answers])
         if self.config.fluency == "answer_without_repetition":
             found = less_repetition(found, repetitions(answers))
         return found
@@ -213,12 +218,12 @@ def judged_texts(parsed: Sequence[Parsed]) -> list[str]:
 def validity(parsed: Sequence[Parsed], samples: Sequence[Sample]) -> NDArray[np.bool_]:
     """Whether each completion can earn a reward at all, shape (samples,)."""
     pairs = zip(parsed, samples, strict=True)
-    return np.array([rewards.is_valid(p, sample.prompt or sample.question) for p, sample in pairs], dtype=bool)
+    return np.array([is_valid(p, sample.prompt or sample.question) for p, sample in pairs], dtype=bool)
 
 
 def repetitions(answers: Sequence[str]) -> Floats:
     """How much of each answer has been said before in it, shape (answers,)."""
-    return np.array([rewards.repetition(answer) for answer in answers], dtype=float)
+    return np.array([text_measures.repetition(answer) for answer in answers], dtype=float)
 
 
 def less_repetition(fluency: Floats, repetition: Floats) -> Floats:
@@ -236,5 +241,5 @@ def reference_fluency(losses: Sequence[float], groups: Sequence[str]) -> Floats:
     for row, group in enumerate(groups):
         members.setdefault(group, []).append(row)
     for rows in members.values():
-        found[rows] = rewards.notebook_fluency([losses[row] for row in rows])
+        found[rows] = text_measures.notebook_fluency([losses[row] for row in rows])
     return found

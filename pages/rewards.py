@@ -9,16 +9,16 @@ home = settings.open_home()
 
 st.title("Rewards", anchor=False)
 st.write(
-    "Every question here was answered several times. Training makes the answers with the higher reward likelier: move "
-    "a weight and see which."
+    "Every question here has a group of completions: several answers to it. Training makes those with the higher "
+    "reward likelier and the others rarer. Move a weight and see which."
 )
-views, source, more = st.columns([10, 7, 3], vertical_alignment="center", gap="small")
+views, source, more = st.columns([10, 7, 3], gap="small")
 with views:
     chosen = lab_views.choose()
 with source:
     board_id = lab_source.choose(home)
 with more:
-    lab_add.button(home)
+    lab_add.button(home, board_id)
 lab_tasks.follow(home, "sample", "Nothing was kept of it. Write answers again.")
 opened = None
 try:

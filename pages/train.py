@@ -5,10 +5,9 @@ import streamlit as st
 from core import jobs
 from core.config import with_changes
 from core.errors import StudioError
-from core.lab.stress import stress_warning
 from core.presets import SIZES, preset_config, size_note
 from core.runs import list_runs
-from studio import charts, forms, live, output, results, settings, state, words
+from studio import charts, forms, lab_stress, live, output, results, settings, state, words
 
 home = settings.open_home()
 run = None
@@ -57,9 +56,11 @@ if run is None:
             st.write(f"An invalid completion earns {config.reward.invalid_reward:g}.")
             if size_note(size, config) != SIZES[size].note:
                 st.caption(size_note(size, config))
-            slips = stress_warning(config.reward)
-            if slips:
-                output.warning(slips)
+            try:
+                lab_stress.before_launch(home, config.reward)
+            except StudioError as error:
+                config = None
+                output.problem(error)
         ready = bool(config and model and data)
         if not ready:
             st.caption("Name a model and choose data that can be read; then the run can start.")

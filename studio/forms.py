@@ -9,13 +9,13 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from core.config import EMBEDDED_POLICY, PREPARED, SAMPLE, DataConfig, RewardConfig, RunConfig, with_changes
+from core.data.formats import SUFFIXES
 from core.data.prepared import find, list_prepared, run_config
 from core.datasets import TRAIN, read_rows
 from core.errors import DataError
 from core.models import EMBEDDED
 from core.paths import Home
 from core.presets import SIZES
-from core.record_files import FORMATS
 from core.reward_presets import all_presets
 from core.rewards import PRESET_NOTES
 from core.verdicts import component_help, component_title
@@ -26,6 +26,7 @@ from studio.words import formula, preset_title
 
 _EMBEDDED, _LOCAL, _HUB = "Embedded", "Local directory", "Hugging Face id"
 _SOURCES: dict[Kind, str] = {"embedded": _EMBEDDED, "local": _LOCAL, "hub": _HUB}
+_FILES = "CSV, TSV, JSON, JSON lines, Parquet or Excel (.xlsx)."
 _SAMPLE, _PREPARED, _UPLOAD, _PATH = "Sample", "Prepared", "Upload", "File on this machine"
 
 
@@ -121,11 +122,7 @@ def data_config(home: Home) -> DataConfig | None:
         return DataConfig(path=SAMPLE)
     if source == _PREPARED:
         return _prepared(home, wanted)
-    path = (
-        _uploaded(home)
-        if source == _UPLOAD
-        else _text("Data file", "data_path", "/data/questions.jsonl", "JSONL or CSV.")
-    )
+    path = _uploaded(home) if source == _UPLOAD else _text("Data file", "data_path", "/data/questions.jsonl", _FILES)
     left, right = st.columns(2)
     with left:
         question = _text("Question column", "question_column", "question", "", value="question")
@@ -161,7 +158,7 @@ def scope(size: str, preset: str, data: DataConfig | None) -> str:
 
 
 def _uploaded(home: Home) -> str:
-    file = st.file_uploader("Data file", type=[ending.lstrip(".") for ending in FORMATS], key="data_upload")
+    file = st.file_uploader("Data file", type=[ending.lstrip(".") for ending in SUFFIXES], key="data_upload")
     return "" if file is None else str(store_upload(home, file.name, file.getvalue()))
 
 

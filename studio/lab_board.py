@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from core.advantages import Aggregation, Scale
 from core.config import RewardConfig
 from core.errors import ConfigError
 from core.lab.board import Board
 from core.lab.boards import RUN, boards_folder, load_board
 from core.lab.weighing import Flips, Weighed, flips, weigh
 from core.paths import Home
-from core.rewards import Aggregation, Scale
-from studio import state
+from studio import lab_state
 
 _KEPT_BOARDS = 8
 _KEPT_WEIGHINGS = 64
@@ -144,7 +144,7 @@ def reward_of_sliders() -> RewardConfig:
     Raises:
         ConfigError: every weight is zero.
     """
-    reward, weights = state.lab_reward(), state.lab_weights()
+    reward, weights = lab_state.reward(), lab_state.weights()
     if not any(weights.values()):
         raise ConfigError("Every weight is zero, so every answer earns the same. Move at least one slider.")
     return reward.model_copy(update={"weights": weights})

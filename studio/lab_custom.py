@@ -11,7 +11,7 @@ from core.custom_rewards import CustomFile, add_custom, custom_reward, list_cust
 from core.errors import StudioError
 from core.paths import Home
 from core.verdicts import component_title
-from studio import lab_judge, lab_tasks, lab_trial, output, state
+from studio import lab_judge, lab_state, lab_tasks, lab_trial, output, state
 from studio.lab_board import Opened
 
 _FORM = "lab.custom"
@@ -23,8 +23,9 @@ _START_WEIGHT = 0.2
 def draw(home: Home, opened: Opened) -> None:
     """The files there are on the left, ways to new ones and the judge on the right."""
     st.write(
-        "A custom reward is a Python file with one function that scores answers. It runs in a process of its own, "
-        "without your keys, and with a time limit."
+        "A custom reward is a Python file with one function that scores completions. It runs in a process of its own "
+        "with a time limit, and is not given your keys; it has your rights on this machine, so use only files you "
+        "trust."
     )
     left, right = st.columns([6, 5], gap="large")
     with left:
@@ -51,7 +52,8 @@ def _files(home: Home, opened: Opened) -> None:
 
 
 def _file(home: Home, opened: Opened, file: CustomFile) -> None:
-    used = file.name in state.lab_reward().components
+    added = next((custom for custom in lab_state.reward().custom if custom.name == file.name), None)
+    used = added is not None
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown(f"**{output.escape(component_title(file.name))}** · {output.escape(file.name)}.py")
         if file.problem is not None:
@@ -71,7 +73,16 @@ def _file(home: Home, opened: Opened, file: CustomFile) -> None:
             on_click=lab_tasks.start,
             args=(home, "try_reward", {"name": file.name, "board": opened.id}),
         )
-        if used:
+        if added is not None:
+            if added.sha256 != file.sha256:
+                st.button(
+                    "Use the changed file",
+                    key=f"lab.custom.again.{file.name}",
+                    icon=":material/sync:",
+                    help="The file has changed since it was added. What was measured with the old one stays beside it.",
+                    on_click=_add,
+                    args=(home, file.name),
+                )
             st.button("Take out of the reward", key=f"lab.custom.out.{file.name}", on_click=_remove, args=(file.name,))
         else:
             st.button(
@@ -94,19 +105,21 @@ def _add(home: Home, name: str) -> None:
 
 
 def join(custom: CustomReward) -> None:
-    """Make a custom reward a component of the reward in the lab, with a slider."""
-    reward, weights = state.lab_reward(), state.lab_weights()
-    changed = {"custom": (*reward.custom, custom), "weights": {**reward.weights, custom.name: _START_WEIGHT}}
-    state.start_reward(reward.model_copy(update=changed))
-    state.move_weights(weights)
+    """Make a custom reward a component of the reward in the lab, with a slider; its newer text replaces an older."""
+    reward, weights = lab_state.reward(), lab_state.weights()
+    others = tuple(other for other in reward.custom if other.name != custom.name)
+    start = {custom.name: reward.weights.get(custom.name, _START_WEIGHT)}
+    changed = {"custom": (*others, custom), "weights": {**reward.weights, **start}}
+    lab_state.start_reward(reward.model_copy(update=changed))
+    lab_state.move_weights(weights)
 
 
 def _remove(name: str) -> None:
-    reward, weights = state.lab_reward(), state.lab_weights()
+    reward, weights = lab_state.reward(), lab_state.weights()
     rest = tuple(custom for custom in reward.custom if custom.name != name)
     changed = {"custom": rest, "weights": {key: value for key, value in reward.weights.items() if key != name}}
-    state.start_reward(reward.model_copy(update=changed))
-    state.move_weights({key: value for key, value in weights.items() if key != name})
+    lab_state.start_reward(reward.model_copy(update=changed))
+    lab_state.move_weights({key: value for key, value in weights.items() if key != name})
 
 
 def _new(home: Home) -> None:

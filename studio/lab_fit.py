@@ -9,7 +9,7 @@ import streamlit as st
 from core.lab.fit_result import Fit
 from core.lab.votes import raters, votes
 from core.paths import Home
-from studio import lab_tasks, output, state
+from studio import lab_state, lab_tasks, lab_weights, output
 from studio.lab_board import Opened
 
 _WHO = "lab.fit.raters"
@@ -25,7 +25,7 @@ def draw(home: Home, opened: Opened, rater: str | None) -> None:
     chosen = st.pills("Whose votes", known, selection_mode="multi", default=mine, key=_WHO, format_func=output.escape)
     counts = {name: len(votes(home, name, opened.id)) for name in known}
     st.caption("On these answers: " + ", ".join(f"{output.escape(n)}: {count:,}" for n, count in counts.items()) + ".")
-    missing = opened.board.missing(state.lab_reward())
+    missing = opened.board.missing(lab_state.reward())
     st.button(
         "Fit weights",
         key="lab.fit.start",
@@ -45,7 +45,7 @@ def draw(home: Home, opened: Opened, rater: str | None) -> None:
 
 
 def _start(home: Home, board_id: str, chosen: list[str]) -> None:
-    reward = state.lab_reward().model_copy(update={"weights": state.lab_weights()})
+    reward = lab_state.reward().model_copy(update={"weights": lab_state.weights()})
     lab_tasks.start(
         home, "fit", {"board": board_id, "reward": reward.model_dump(mode="json"), "raters": chosen, "seed": 0}
     )
@@ -85,7 +85,7 @@ def _weights(fit: Fit) -> None:
             key="lab.fit.use",
             type="primary",
             icon=":material/tune:",
-            on_click=state.move_weights,
+            on_click=lab_weights.use,
             args=(on_sliders(fit.weights),),
         )
 

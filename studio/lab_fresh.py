@@ -8,7 +8,7 @@ from core.config import EMBEDDED_POLICY, PREPARED, SAMPLE
 from core.data.prepared import list_prepared
 from core.paths import Home
 from core.runs import list_runs
-from studio import lab_tasks, output, state
+from studio import lab_state, lab_tasks, output, state
 
 _RUN, _MODEL, _DATA, _PROMPTS, _GROUP, _SEED = (
     "lab.fresh.run",
@@ -58,7 +58,7 @@ def form(home: Home) -> None:
 
 
 def _start(home: Home) -> None:
-    reward = state.lab_reward()
+    reward = lab_state.reward()
     lab_tasks.start(
         home,
         "sample",
@@ -72,3 +72,5 @@ def _start(home: Home) -> None:
             "reward": reward.model_dump(mode="json"),
         },
     )
+    if state.refusal("sample") is None:
+        state.show(lab_state.ADD_OPEN, False)

@@ -6,7 +6,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.config import JUDGE, JudgeConfig, validation_sentence
-from studio import output, state
+from studio import lab_state, output, state
 
 _ON, _MODEL, _URL, _INSTRUCTION, _CONCURRENT = (
     "lab.judge.on",
@@ -22,7 +22,7 @@ _START_WEIGHT = 0.3
 def draw() -> None:
     """The switch, and the settings while it is on."""
     st.subheader("A judge", anchor=False)
-    judge = state.lab_reward().judge
+    judge = lab_state.reward().judge
     state.show(_ON, judge is not None)
     st.toggle("Ask a language model for its opinion of each answer", key=_ON, on_change=_switch)
     if judge is None:
@@ -65,7 +65,7 @@ def _settings(judge: JudgeConfig) -> None:
 
 
 def _switch() -> None:
-    reward, weights = state.lab_reward(), state.lab_weights()
+    reward, weights = lab_state.reward(), lab_state.weights()
     if state.value(_ON):
         changed = {"judge": JudgeConfig(), "weights": {**reward.weights, JUDGE: _START_WEIGHT}}
     else:
@@ -73,8 +73,8 @@ def _switch() -> None:
         changed = {"judge": None, "weights": kept}
         weights.pop(JUDGE, None)
     state.accept(_FORM)
-    state.start_reward(reward.model_copy(update=changed))
-    state.move_weights(weights)
+    lab_state.start_reward(reward.model_copy(update=changed))
+    lab_state.move_weights(weights)
 
 
 def _keep() -> None:
@@ -89,6 +89,6 @@ def _keep() -> None:
         state.refuse(_FORM, validation_sentence(error))
         return
     state.accept(_FORM)
-    reward, weights = state.lab_reward(), state.lab_weights()
-    state.start_reward(reward.model_copy(update={"judge": judge}))
-    state.move_weights(weights)
+    reward, weights = lab_state.reward(), lab_state.weights()
+    lab_state.start_reward(reward.model_copy(update={"judge": judge}))
+    lab_state.move_weights(weights)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import StudioError
 from core.paths import Home
-from studio import lab_numbers, lab_ranking, lab_weights, live, output, state
+from studio import lab_numbers, lab_ranking, lab_state, lab_weights, live, output
 from studio.lab_board import Opened, View, reward_of_sliders, view
 
 _DETAIL = "lab.detail"
@@ -25,7 +25,7 @@ def draw(home: Home, opened: Opened) -> None:
         lab_weights.presets(home)
         sliders = st.container()
         with st.container(horizontal=True):
-            lab_weights.settings(state.lab_reward())
+            lab_weights.settings(lab_state.reward())
             lab_weights.save(home)
     live.refreshing(_part, None, opened, sliders, right)
 
@@ -33,11 +33,11 @@ def draw(home: Home, opened: Opened) -> None:
 def _part(opened: Opened, left: Any, right: Any) -> None:
     found, problem = _look(opened)
     with left:
-        lab_weights.sliders(found, state.lab_reward())
+        lab_weights.sliders(found, lab_state.reward())
     with right:
         if found is not None:
             _result(opened, found)
-        elif opened.board.missing(state.lab_reward()):
+        elif opened.board.missing(lab_state.reward()):
             st.info("The ranking appears here when everything has been measured.", icon=":material/speed:")
         else:
             output.problem(problem)
@@ -47,7 +47,7 @@ def _look(opened: Opened) -> tuple[View | None, str]:
     """What the sliders make of the board, or why nothing can be made of it."""
     try:
         reward = reward_of_sliders()
-        before = state.reward_before(reward)
+        before = lab_state.reward_before(reward)
         return view(opened, reward, before, lab_weights.scale(), lab_weights.aggregation()), ""
     except StudioError as error:
         return None, str(error)

@@ -11,12 +11,13 @@ import streamlit as st
 from core.config import RewardConfig
 from core.errors import StudioError
 from core.lab.board import Board
-from core.lab.votes import Vote, raters, votes
+from core.lab.vote_files import Vote
+from core.lab.votes import raters, votes
 from core.lab.weight_map import WeightMap, weight_map
 from core.paths import Home
 from core.rewards import Floats
 from core.verdicts import component_title
-from studio import output, state
+from studio import lab_weights, output
 from studio.charts import AMBER, TEAL, Option
 from studio.lab_board import Opened, reward_of_sliders
 
@@ -137,7 +138,7 @@ def _told(found: WeightMap) -> None:
     if found.reason:
         st.caption(output.escape(found.reason))
     rounded = {name: round(weight, 2) for name, weight in best.items()}
-    st.button("Use the best weights", key="lab.map.use", on_click=state.move_weights, args=(rounded,))
+    st.button("Use the best weights", key="lab.map.use", on_click=lab_weights.use, args=(rounded,))
 
 
 def line_option(found: WeightMap) -> Option:

@@ -22,6 +22,8 @@ def change(view: View) -> str:
     """What the last change of the reward did to the order of the answers, in one sentence; empty before the first."""
     if view.reward == view.before:
         return ""
+    if view.changed.pairs is None:
+        return "There are too many pairs here to count those that the last change turned round."
     if not view.changed.pairs:
         return "The last change turned no two answers round."
     share = view.changed.pairs / view.changed.of
@@ -42,7 +44,7 @@ def tiles(view: View) -> None:
         better = f"{100 * (now.agreement - then.agreement):+.1f} points"
     with st.grid(4, min_column_width=150):
         _tile("Agreement with grades", agreed, better, _AGREEMENT)
-        _tile("Pairs turned round", f"{view.changed.pairs:,}", None, _TURNED)
+        _tile("Pairs turned round", "–" if view.changed.pairs is None else f"{view.changed.pairs:,}", None, _TURNED)
         _tile("New winners", f"{view.changed.new_winners:,}", None, _WINNERS)
         _tile("Groups teaching nothing", f"{now.zero_variance:.0%}", None, _FLAT)
 
@@ -120,9 +122,12 @@ def histogram(view: View) -> None:
 
 
 def correlation_table(weighed: Weighed) -> pd.DataFrame:
-    """How scores of two components go together inside groups: 1 in step, -1 against each other, empty when constant."""
+    """How scores of two components go together inside groups: 1 in step, -1 opposed, a dash when one is constant."""
     titles = [component_title(name) for name in weighed.names[:-1]]
-    frame = pd.DataFrame(weighed.correlation, columns=titles)
+    told = [
+        ["–" if np.isnan(value) else f"{round(value, 2) + 0.0:.2f}" for value in row] for row in weighed.correlation
+    ]
+    frame = pd.DataFrame(told, columns=titles)
     frame.insert(0, "Component", titles)
     return frame
 
@@ -136,8 +141,7 @@ def correlation(weighed: Weighed) -> None:
         hide_index=True,
         key="lab.correlation",
         alt="Correlation between the components inside groups",
-        column_config={name: st.column_config.NumberColumn(format="%.2f") for name in frame.columns[1:]},
     )
     st.caption(
-        "Inside groups: 1 means they say the same, −1 that they work against each other. Empty: one never varies."
+        "Inside groups: 1 means they say the same, −1 that they work against each other. A dash: one never varies."
     )

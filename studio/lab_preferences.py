@@ -10,7 +10,7 @@ from core.errors import StudioError
 from core.lab.vote_files import rater_name
 from core.lab.votes import PairToJudge, pairs_to_judge, raters, record_vote, votes
 from core.paths import Home
-from studio import lab_fit, lab_rank, output, state
+from studio import lab_fit, lab_rank, lab_state, output, state
 from studio.lab_board import Opened
 
 SESSION_PAIRS = 30
@@ -58,7 +58,7 @@ def _rater(home: Home) -> str | None:
     """The name of who judges; None until it can be used."""
     known = raters(home)
     note = f"Votes so far by {', '.join(known)}." if known else "Nobody has voted yet."
-    typed = st.text_input("Your name", key=state.RATER, persist_state="session", help=note) or ""
+    typed = st.text_input("Your name", key=lab_state.RATER, persist_state="session", help=note) or ""
     if not typed.strip():
         return None
     try:
@@ -70,7 +70,7 @@ def _rater(home: Home) -> str | None:
 
 def _compare(home: Home, opened: Opened, rater: str) -> None:
     pairs = _pairs(home, opened, rater)
-    place = state.judged(opened.id, rater)
+    place = lab_state.judged(opened.id, rater)
     given = len(votes(home, rater, opened.id))
     if place >= len(pairs):
         _done(opened, rater, given, bool(pairs))
@@ -96,10 +96,10 @@ def _compare(home: Home, opened: Opened, rater: str) -> None:
 
 def _pairs(home: Home, opened: Opened, rater: str) -> tuple[PairToJudge, ...]:
     """The pairs of this session; the same until they are done, so that nothing jumps while somebody reads."""
-    pairs = state.pairs(opened.id, rater)
+    pairs = lab_state.pairs(opened.id, rater)
     if pairs is None:
         pairs = pairs_to_judge(opened.board, home, rater, SESSION_PAIRS)
-        state.ask_pairs(opened.id, rater, pairs)
+        lab_state.ask_pairs(opened.id, rater, pairs)
     return pairs
 
 
@@ -131,12 +131,12 @@ def _judge(home: Home, board_id: str, rater: str, pair: PairToJudge, answer: Ans
         state.refuse(_RECORD, str(error))
         return
     state.accept(_RECORD)
-    state.next_pair(board_id, rater)
+    lab_state.next_pair(board_id, rater)
 
 
 def _done(opened: Opened, rater: str, given: int, any_asked: bool) -> None:
     said = "That was the last pair of this round." if any_asked else "You have judged every pair of these answers."
     st.success(f"{said} {given:,} judgements by you are kept.", icon=":material/check_circle:")
     if any_asked:
-        st.button("Another round", key="lab.votes.more", on_click=state.forget_pairs, args=(opened.id, rater))
+        st.button("Another round", key="lab.votes.more", on_click=lab_state.forget_pairs, args=(opened.id, rater))
     st.caption("Under “Fit weights” the studio finds the weights that agree with you best.")

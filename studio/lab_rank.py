@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import StudioError
 from core.lab.votes import record_ranking, rows_to_rank, votes
 from core.paths import Home
-from studio import output, state
+from studio import lab_state, output, state
 from studio.lab_board import Opened
 
 _RECORD = "lab.rank"
@@ -24,7 +24,7 @@ def draw(home: Home, opened: Opened, rater: str) -> None:
         output.warning("This group has fewer than two different answers, so there is nothing to rank.")
         _other_group(opened, rater, group)
         return
-    placed = [row for row in state.ranking(opened.id, rater, group) if row in rows]
+    placed = [row for row in lab_state.ranking(opened.id, rater, group) if row in rows]
     output.labelled(f"Question {group + 1} of {len(board.groups)}", board.samples[rows[0]].question)
     _bar(home, opened, rater, group, placed, rows)
     with st.grid(2, min_column_width=360, gap="small"):
@@ -34,12 +34,12 @@ def draw(home: Home, opened: Opened, rater: str) -> None:
 
 def _group(home: Home, opened: Opened, rater: str) -> int:
     """The group to rank: the one that was paged to, else the first in which the rater has judged nothing."""
-    chosen = state.group_to_rank(opened.id, rater)
+    chosen = lab_state.group_to_rank(opened.id, rater)
     if chosen is None:
         judged = {vote.group for vote in votes(home, rater, opened.id)}
         fresh = (number for number, name in enumerate(opened.board.groups) if name not in judged)
         chosen = next(fresh, 0)
-        state.rank_group(opened.id, rater, chosen)
+        lab_state.rank_group(opened.id, rater, chosen)
     return chosen % len(opened.board.groups)
 
 
@@ -64,7 +64,7 @@ def _bar(home: Home, opened: Opened, rater: str, group: int, placed: Sequence[in
             key="lab.rank.undo",
             icon=":material/undo:",
             disabled=not placed,
-            on_click=state.place,
+            on_click=lab_state.place,
             args=(opened.id, rater, group, tuple(placed[:-1])),
         )
         _other_group(opened, rater, group)
@@ -78,7 +78,7 @@ def _other_group(opened: Opened, rater: str, group: int) -> None:
         "Another question",
         key="lab.rank.next",
         icon=":material/skip_next:",
-        on_click=state.rank_group,
+        on_click=lab_state.rank_group,
         args=(opened.id, rater, group + 1),
     )
 
@@ -91,7 +91,7 @@ def _card(opened: Opened, rater: str, group: int, placed: Sequence[int], row: in
             st.button(
                 "Best" if not placed else f"Place {len(placed) + 1}",
                 key=f"lab.rank.{opened.id}.{row}",
-                on_click=state.place,
+                on_click=lab_state.place,
                 args=(opened.id, rater, group, (*placed, row)),
             )
         output.completion(opened.board.samples[row].completion, opened.board.tags)
@@ -108,5 +108,5 @@ def _keep(home: Home, opened: Opened, rater: str, group: int, placed: tuple[int,
         state.refuse(_RECORD, str(error))
         return
     state.accept(_RECORD)
-    state.place(opened.id, rater, group, ())
-    state.rank_group(opened.id, rater, group + 1)
+    lab_state.place(opened.id, rater, group, ())
+    lab_state.rank_group(opened.id, rater, group + 1)

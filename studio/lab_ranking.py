@@ -12,7 +12,7 @@ from core.lab.board import Board
 from core.parsing import parse
 from core.rewards import VALIDITY
 from core.verdicts import component_title
-from studio import output, state
+from studio import lab_state, output
 from studio.lab_board import Opened, View
 
 KIND_TITLES = {
@@ -32,9 +32,11 @@ _CELL_CHARACTERS = 82
 """What a cell of three lines can hold; the whole answer stands below."""
 _ROW_HEIGHT = 61
 """In pixels: the least at which a cell has several lines."""
+_SHOWN_PAGES = 5
+"""Numbers of groups that are shown to page through them."""
 _SCORE_WIDTH = 74
-_ANSWER_WIDTH, _LEAST_WIDTH = 530, 200
-"""Of the answers, in pixels: with no component beside them, and with however many."""
+_TEXT_WIDTH, _LEAST_WIDTH = 512, 200
+"""Of the completions, in pixels: with no component beside them, and with however many."""
 _SCORE = st.column_config.NumberColumn(format="%.2f", width=_SCORE_WIDTH)
 _VALIDITY_TITLE = "Validity"
 
@@ -67,11 +69,11 @@ def ranking(board: Board, view: View, rows: Sequence[int]) -> pd.DataFrame:
         "Rank": now.ranks[chosen],
         "Move": [move(int(change)) for change in view.changed.rank_change[chosen]],
         "Reward": now.rewards[chosen],
-        "Pushed": now.advantages[chosen],
+        "Advantage": now.advantages[chosen],
     }
     if any(kinds):
         columns["Kind"] = [[KIND_TITLES.get(kind, "Other")] if kind else [] for kind in kinds]
-    columns["Answer"] = [answer(board, row) for row in chosen]
+    columns["Completion"] = [answer(board, row) for row in chosen]
     for position, name in enumerate(now.names):
         columns[title(name)] = now.contributions[chosen, position]
     return pd.DataFrame(columns)
@@ -100,10 +102,21 @@ def header(opened: Opened) -> int:
     with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
         st.markdown("**Which answer would be rewarded**")
         if count > 1:
-            key = state.group_key(opened.id)
-            group = int(st.pagination(count, key=key, max_visible_pages=5, persist_state="session")) - 1
+            group = _page(count, lab_state.group_key(opened.id)) - 1
     st.text(opened.board.samples[first_row(opened.board, group)].question)
     return group
+
+
+def _page(count: int, key: str) -> int:
+    """Which of `count` groups is looked at, from 1. Few are all shown: a pagination would hide one of two."""
+    if count > _SHOWN_PAGES:
+        return int(st.pagination(count, key=key, max_visible_pages=_SHOWN_PAGES, persist_state="session"))
+    pages = range(1, count + 1)
+    return int(
+        st.segmented_control(
+            "Group", pages, default=1, required=True, key=key, label_visibility="collapsed", persist_state="session"
+        )
+    )
 
 
 def first_row(board: Board, group: int) -> int:
@@ -129,15 +142,18 @@ def table(opened: Opened, view: View, group: int) -> int:
             "Rank": st.column_config.NumberColumn(width=48),
             "Move": st.column_config.TextColumn(width=50, help="Places gained or lost with the last change."),
             "Reward": st.column_config.NumberColumn(format="%.2f", width=62),
-            "Pushed": st.column_config.NumberColumn(
+            "Advantage": st.column_config.NumberColumn(
                 format="%+.2f",
-                width=68,
-                help="The advantage: training makes answers above zero likelier and those below zero rarer.",
+                width=86,
+                help="How strongly training pushes: completions above zero become likelier, those below zero rarer.",
             ),
             "Kind": st.column_config.MultiselectColumn(
                 options=list(KIND_TITLES.values()), color=list(_KIND_COLOURS), width=100
             ),
-            "Answer": st.column_config.TextColumn(width=max(_ANSWER_WIDTH - len(parts) * _SCORE_WIDTH, _LEAST_WIDTH)),
+            "Completion": st.column_config.TextColumn(
+                width=max(_TEXT_WIDTH - len(parts) * _SCORE_WIDTH, _LEAST_WIDTH),
+                help="What it answers, without its reasoning; as it was written where its form is at fault.",
+            ),
             **parts,
         },
     )

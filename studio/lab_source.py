@@ -2,33 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.config import RewardConfig
-from core.lab.boards import BUNDLED, RUN, bundled_board, list_boards, steps_with_completions
+from core.lab.boards import BUNDLED, RUN, KeptBoard, bundled_board, list_boards
+from core.lab.run_boards import steps_with_completions
 from core.paths import Home
 from core.runs import find_run, list_runs
 from core.verdicts import component_title
-from studio import lab_tasks, output, state
+from studio import lab_state, lab_tasks, output
 from studio.lab_board import Opened
 
 
 def choose(home: Home) -> str:
     """The selector of sample completions; returns the id of a board."""
     _take_over(home)
-    chosen = state.board_selector(_titles(home))
+    kept = list_boards(home)
+    with st.container(gap=None):
+        chosen = lab_state.board_selector(_titles(home, kept))
+        if chosen == BUNDLED or any(board.id == chosen and board.about.source == BUNDLED for board in kept):
+            st.caption("Sample text written for GRPO Studio. Not for clinical use.")
     return _step(home, chosen) if chosen.startswith(RUN) else chosen
 
 
-def _titles(home: Home) -> dict[str, str]:
+def _titles(home: Home, kept: Sequence[KeptBoard]) -> dict[str, str]:
     """What there is to look at, by id; a run stands for all its steps. Boards of one title show their id."""
     bundled = bundled_board()
-    titles = {BUNDLED: f"{bundled.title}: {len(bundled.groups)} questions, {len(bundled)} answers"}
-    for kept in list_boards(home):
-        title = f"{kept.about.title}: {kept.about.groups:,} questions, {kept.about.completions:,} answers"
-        titles[kept.id] = f"{title} ({kept.id})" if title in titles.values() else title
+    titles = {BUNDLED: _title(bundled.title, len(bundled.groups), len(bundled))}
+    for board in kept:
+        more = ", measured further" if board.about.source else ""
+        title = _title(board.about.title, board.about.groups, board.about.completions) + more
+        titles[board.id] = f"{title} ({board.id})" if title in titles.values() else title
     titles |= {f"{RUN}{run.id}": f"Run {run.id}" for run in list_runs(home) if steps_with_completions(run)}
     return titles
+
+
+def _title(title: str, groups: int, completions: int) -> str:
+    """What a board is called, and how much it holds.
+
+    >>> _title("Mine", 1, 8)
+    'Mine: 1 group, 8 completions'
+    """
+    return f"{title}: {groups:,} group{'s'[: groups != 1]}, {completions:,} completion{'s'[: completions != 1]}"
 
 
 def _step(home: Home, chosen: str) -> str:
@@ -46,13 +63,13 @@ def _take_over(home: Home) -> None:
     for kind in kinds:
         found = lab_tasks.result(home, kind)
         if found is not None:
-            state.wait_no_more(kind)
-            state.open_board(found["board"])
+            lab_state.wait_no_more(kind)
+            lab_state.open_board(found["board"])
 
 
 def measure(home: Home, opened: Opened) -> bool:
     """Say which components have not been measured on these completions, and measure them; returns whether all are."""
-    missing = opened.board.missing(state.lab_reward())
+    missing = opened.board.missing(lab_state.reward())
     for note in opened.board.notes:
         output.warning(note)
     if not missing:
@@ -69,7 +86,7 @@ def measure(home: Home, opened: Opened) -> bool:
             type="primary",
             key="lab.measure",
             on_click=start_measuring,
-            args=(home, opened.id, state.lab_reward()),
+            args=(home, opened.id, lab_state.reward()),
         )
     return False
 

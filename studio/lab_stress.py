@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
@@ -9,6 +11,7 @@ from core.config import COMPONENTS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, Reward
 from core.errors import ConfigError, StudioError
 from core.lab.stress import REWARD, TRICKS, StressResult, foretold, is_foretold, stress_pairs, warning
 from core.paths import Home
+from core.ready_reward import with_missing_hashes
 from studio import lab_tasks, output
 from studio.lab_board import reward_of_sliders
 from studio.lab_ranking import title
@@ -33,7 +36,7 @@ def draw(home: Home) -> None:
         output.warning(said)
     else:
         st.success("This reward prefers the good answer in nearly all pairs of every trick.", icon=":material/shield:")
-    left, right = st.columns([7, 5], gap="large")
+    left, right = st.columns([8, 5], gap="medium")
     with left:
         _matrix(found)
     with right:
@@ -48,10 +51,9 @@ def _found(home: Home, reward: RewardConfig) -> StressResult:
     """
     if is_foretold(reward):
         return foretold(reward)
-    arguments = {"reward": reward.model_dump(mode="json")}
-    tested = lab_tasks.newest_result(home, "stress", arguments)
+    tested = _tested(home, reward)
     if tested is not None:
-        return StressResult.from_json(tested)
+        return tested
     with st.container(border=True):
         st.write("Custom rewards, a judge and other models have to be asked. Until then: the built-in part alone.")
         if not lab_tasks.follow(home, "stress", "Test it again."):
@@ -60,9 +62,37 @@ def _found(home: Home, reward: RewardConfig) -> StressResult:
                 key="lab.stress.start",
                 icon=":material/shield:",
                 on_click=lab_tasks.start,
-                args=(home, "stress", arguments),
+                args=(home, "stress", _arguments(reward)),
             )
     return foretold(built_in(reward))
+
+
+def _arguments(reward: RewardConfig) -> dict[str, Any]:
+    """What the test is asked; the name of a preset is left out, since saving a reward does not change it."""
+    return {"reward": reward.model_dump(mode="json", exclude={"preset"})}
+
+
+def _tested(home: Home, reward: RewardConfig) -> StressResult | None:
+    """What the last test of this very reward found; None when there was none."""
+    found = lab_tasks.newest_result(home, "stress", _arguments(reward))
+    return None if found is None else StressResult.from_json(found)
+
+
+def before_launch(home: Home, reward: RewardConfig) -> None:
+    """Say what slips through a reward before a model is trained with it, or that it has not been tested.
+
+    Raises:
+        RewardError: the file of one of its custom rewards is missing or cannot be used.
+    """
+    reward = with_missing_hashes(home, reward)
+    tested = foretold(reward) if is_foretold(reward) else _tested(home, reward)
+    if tested is None:
+        st.caption(
+            "The whole of this reward has not been through the stress test yet. The Rewards page does it, and shows "
+            "what a model could learn to exploit."
+        )
+    elif warning(tested):
+        output.warning(warning(tested))
 
 
 def built_in(reward: RewardConfig) -> RewardConfig:

@@ -9,7 +9,7 @@ from core import jobs
 from core.errors import StudioError
 from core.paths import Home
 from core.tasks import Task
-from studio import data_tasks, state
+from studio import data_tasks, lab_state, state
 
 Kind = Literal["sample", "measure", "fit", "stress", "try_reward"]
 
@@ -22,7 +22,7 @@ def start(home: Home, kind: Kind, arguments: Mapping[str, Any]) -> None:
         state.refuse(kind, str(error))
         return
     state.accept(kind)
-    state.wait_for(kind, task.id)
+    lab_state.wait_for(kind, task.id)
 
 
 def current(home: Home, kind: Kind) -> Task | None:
@@ -30,7 +30,7 @@ def current(home: Home, kind: Kind) -> Task | None:
     newest = data_tasks.newest(home, kind, {})
     if newest is not None and newest.status().live:
         return newest
-    return data_tasks.find(home, state.waited_for(kind) or "")
+    return data_tasks.find(home, lab_state.waited_for(kind) or "")
 
 
 def is_live(home: Home, kind: Kind) -> bool:
@@ -55,7 +55,7 @@ def follow(home: Home, kind: Kind, again: str) -> bool:
 
 def result(home: Home, kind: Kind) -> Any:
     """What came of the task that this session waits for; None before it has finished."""
-    task = data_tasks.find(home, state.waited_for(kind) or "")
+    task = data_tasks.find(home, lab_state.waited_for(kind) or "")
     return None if task is None else task.result()
 
 

@@ -27,7 +27,7 @@ def show(home: Home, file: CustomFile) -> None:
 
 def _failed(trial: Trial) -> None:
     output.problem(trial.error)
-    if trial.frames:
+    if len(trial.frames) > 1:  # the sentence above names the last of them
         where = [f"line {frame.line}, in {frame.function}\n    {frame.source.strip()}" for frame in trial.frames]
         output.lines("\n".join(where), height=140)
 

@@ -2,59 +2,79 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import streamlit as st
 
+from core.advantages import Aggregation, Scale
 from core.config import RewardConfig
 from core.errors import StudioError
 from core.lab.weighing import Weighed, why
 from core.paths import Home
+from core.ready_reward import with_missing_hashes
 from core.reward_presets import all_presets, broken_presets, delete_preset, save_preset
-from core.rewards import PRESET_NOTES, PRESETS, VALIDITY, Aggregation, Scale
+from core.rewards import PRESET_NOTES, PRESETS, VALIDITY
 from core.verdicts import MEANINGS, Word, component_help, component_title
-from studio import output, state, words
+from studio import lab_state, output, state, words
 from studio.lab_board import View, reward_of_sliders
 from studio.words import Colour
 
 SCALES: dict[str, str] = {
     "group": "the spread of its own group",
-    "batch": "the spread of all answers",
+    "batch": "the spread of all completions",
     "none": "nothing",
 }
 AGGREGATIONS: dict[str, str] = {
     "sum_then_normalize": "Add the components up, then compare",
     "normalize_then_sum": "Compare each component, then add up",
 }
-_SCALE, _AGGREGATION, _PRESET, _INVALID = "lab.scale", "lab.aggregation", "lab.preset", "lab.invalid"
-_NAME, _SAVE = "lab.save.name", "lab.save"
+_SCALE, _AGGREGATION, _PRESET = "lab.scale", "lab.aggregation", "lab.preset"
+_NAME, _SAVE, _SAVE_OPEN = "lab.save.name", "lab.save", "lab.save.open"
 _AMONG, _VALID, _ALL = "lab.among", "valid", "all"
-AMONG: dict[str, str] = {_VALID: "valid answers", _ALL: "all answers"}
-"""Whose differences a component's share is taken of. Invalid answers stand so far from the others that, with them, no
-component seems to decide anything."""
+AMONG: dict[str, str] = {_VALID: "among valid completions", _ALL: "over all completions"}
+"""Whose differences a component's effective weight is a share of. Invalid completions stand so far from the others
+that, with them, no component seems to decide anything."""
 _FINE: tuple[Word, ...] = ("balanced", "off")
 """Verdicts that need no explanation."""
 _SLIDER_STEP = 0.01
+_ONE_LINE = 3
+"""Presets that stand beside each other; more take several lines, which only pills do."""
 
 
 def presets(home: Home) -> None:
     """Built-in and saved rewards to start from; a choice moves the sliders."""
     found = all_presets(home)
-    reward = state.lab_reward()
-    st.session_state[_PRESET] = reward.preset if reward.preset in found else None
-    st.segmented_control(
+    reward = lab_state.reward()
+    state.show(_PRESET, reward.preset if reward.preset in found else None)
+    choose = st.segmented_control if len(found) <= _ONE_LINE else st.pills
+    choose(
         "Start from",
         list(found),
         key=_PRESET,
         format_func=lambda name: output.escape(words.preset_title(name)),
         on_change=_start,
-        args=(found,),
+        args=(home, found),
         label_visibility="collapsed",
         width="stretch",
     )
+    problem = state.refusal(_PRESET)
+    if problem:
+        output.problem(problem)
     st.caption(output.escape(PRESET_NOTES.get(reward.preset, f"Saved by you as {reward.preset}.")))
 
 
-def _start(found: dict[str, RewardConfig]) -> None:
-    state.start_reward(found[state.value(_PRESET) or state.lab_reward().preset])
+def _start(home: Home, found: dict[str, RewardConfig]) -> None:
+    _begin(home, found[state.value(_PRESET) or lab_state.reward().preset])
+
+
+def _begin(home: Home, reward: RewardConfig) -> None:
+    """Start from a reward with its custom rewards as their files are now, by which their scores are found."""
+    state.accept(_PRESET)
+    try:
+        reward = with_missing_hashes(home, reward)
+    except StudioError as error:
+        state.refuse(_PRESET, str(error))
+    lab_state.start_reward(reward)
 
 
 def sliders(view: View | None, reward: RewardConfig) -> None:
@@ -64,9 +84,11 @@ def sliders(view: View | None, reward: RewardConfig) -> None:
         view: None when nothing can be made of the weights as they stand.
     """
     shares, whose = _shares(view)
-    weights = state.lab_weights()
+    if view is not None:
+        st.caption(f"Bars: effective weight **{AMONG[whose]}**", help=_SHARE_HELP)
+    weights = lab_state.weights()
     for name in reward.components:
-        key = state.weight_key(name)
+        key = lab_state.weight_key(name)
         state.show(key, weights[name])
         st.slider(
             f"**{output.escape(component_title(name))}**",
@@ -80,8 +102,19 @@ def sliders(view: View | None, reward: RewardConfig) -> None:
         if view is not None and shares is not None:
             _share(shares, view.reward, name)
     if view is not None:
+        _validity(view, whose)
+
+
+def _validity(view: View, whose: str) -> None:
+    """What being valid decides; set apart when the bars of the components are shares of something else."""
+    if whose == _ALL:
         _share(view.now, view.reward, VALIDITY, "**Valid or not** ")
-        st.caption(f"A bar is the share of the differences between {AMONG[whose]} to one question.", help=_SHARE_HELP)
+        st.caption("All bars together make 100 %.")
+        return
+    with st.container(border=True):
+        st.caption(f"Effective weight **{AMONG[_ALL]}**")
+        _share(view.now, view.reward, VALIDITY, "**Valid or not** ")
+    st.caption("The bars above the box make 100 % among valid completions. The one in it is not part of them.")
 
 
 def _shares(view: View | None) -> tuple[Weighed | None, str]:
@@ -94,10 +127,11 @@ def _shares(view: View | None) -> tuple[Weighed | None, str]:
 
 
 _SHARE_HELP = (
-    "The effective weight. Training learns only from differences between the answers to one question, so a component "
-    "that is the same for all of them decides nothing, whatever its weight. An answer that cannot be read, is empty or "
-    "copies the question is invalid and earns a fixed low reward; what that decides stands in the last bar, as a "
-    "share of the differences between all answers."
+    "The effective weight of a component is its share of the differences in reward inside a group. Training learns "
+    "from nothing else, so a component that is the same for a whole group decides nothing, whatever its slider says. "
+    "A completion that cannot be read, is empty or copies the question is invalid and earns a fixed low reward; what "
+    "that decides stands in the last bar, over all completions. Under “More settings” all bars can be taken over all "
+    "completions."
 )
 
 
@@ -127,21 +161,22 @@ def share_text(share: float | None, word: Word) -> str:
     'decides **40 %** :green-badge[balanced]'
     """
     colour: Colour = words.WORD_COLOURS[list(MEANINGS).index(word)]
-    told = "decides nothing" if share is None else f"decides **{100 * share + 0.0:.0f} %**".replace("-", "−")
+    told = "decides nothing" if share is None else f"decides **{round(100 * share)} %**".replace("-", "−")
     return f"{told} :{colour}-badge[{word}]"
 
 
 def settings(reward: RewardConfig) -> None:
     """How rewards become what a run learns from."""
     with st.popover("More settings", icon=":material/tune:"):
-        state.show(_INVALID, reward.invalid_reward)
+        key = lab_state.invalid_key()
+        state.show(key, reward.invalid_reward)
         st.slider(
-            "An invalid answer earns",
+            "An invalid completion earns",
             -1.0,
             1.0,
             step=0.05,
-            key=_INVALID,
-            on_change=_set_invalid,
+            key=key,
+            on_change=lab_state.change_invalid,
             help="Invalid: no answer can be read, it is empty, or it copies the question.",
         )
         st.radio(
@@ -153,21 +188,21 @@ def settings(reward: RewardConfig) -> None:
             help="In TRL's words: sum_then_normalize and normalize_then_sum.",
         )
         st.radio(
-            "A reward less its group's mean is divided by",
+            "Advantage: reward less its group's mean, divided by",
             list(SCALES),
             key=_SCALE,
             format_func=SCALES.__getitem__,
             persist_state="session",
             disabled=aggregation() == "normalize_then_sum",
-            help="In TRL's words: scale_rewards is group, batch or none. It decides how strongly answers are pushed.",
+            help="In TRL's words: scale_rewards is group, batch or none. It decides how strongly training pushes.",
         )
         st.radio(
-            "What a component decides is told among",
+            "Effective weight of a component is taken",
             list(AMONG),
             key=_AMONG,
             format_func=AMONG.__getitem__,
             persist_state="session",
-            help="A run reports it among all answers.",
+            help="A run reports it over all completions.",
         )
 
 
@@ -188,16 +223,15 @@ def aggregation() -> Aggregation:
     return chosen
 
 
-def _set_invalid() -> None:
-    weights = state.lab_weights()
-    reward = state.lab_reward().model_copy(update={"invalid_reward": float(state.value(_INVALID))})
-    state.start_reward(reward)
-    state.move_weights(weights)
+def use(weights: Mapping[str, float]) -> None:
+    """Callback: move the sliders, which stand in another view, and say so."""
+    lab_state.move_weights(weights)
+    st.toast("The sliders have these weights now.", icon=":material/tune:")
 
 
 def save(home: Home) -> None:
     """Keep the reward as the sliders stand under a name, and change or delete saved ones."""
-    with st.popover("Save as preset", icon=":material/bookmark_add:"):
+    with st.popover("Save as preset", icon=":material/bookmark_add:", key=_SAVE_OPEN, on_change="rerun"):
         st.text_input("Name", key=_NAME, placeholder="my-reward", help="Lower-case letters, digits, '.', '_' and '-'.")
         st.button("Save", key=_SAVE, type="primary", on_click=_save, args=(home,))
         problem = state.refusal(_SAVE)
@@ -211,7 +245,7 @@ def save(home: Home) -> None:
 
 def _change_saved(home: Home) -> None:
     """Update or delete the saved preset that the sliders started from."""
-    name = state.lab_reward().preset
+    name = lab_state.reward().preset
     if name in PRESETS or name not in all_presets(home):
         return
     with st.container(horizontal=True):
@@ -227,7 +261,8 @@ def _save(home: Home, replaced: str | None = None) -> None:
         state.refuse(_SAVE, str(error))
         return
     state.accept(_SAVE)
-    state.start_reward(kept)
+    state.show(_SAVE_OPEN, False)
+    _begin(home, kept)
     st.toast(f"Saved as {output.escape(name)}.", icon=":material/bookmark_added:")
 
 
@@ -237,4 +272,4 @@ def _delete(home: Home, name: str) -> None:
     except StudioError as error:
         state.refuse(_SAVE, str(error))
         return
-    state.start_reward(PRESETS["robust"])
+    lab_state.start_reward(PRESETS["robust"])

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import psutil
 
-from core import rewards
+from core.advantages import advantages, effective_weights
 from core.completions import AFTER, BEFORE
 from core.config import RunConfig, Tags, with_changes
 from core.engine.reporting import write_completions
@@ -20,8 +20,10 @@ from core.job_folder import State
 from core.parsing import parse
 from core.paths import Home
 from core.presets import preset_config
+from core.rewards import VALIDITY, combine
 from core.runs import CHECKPOINT_LAST_FILE, Run, create_run
 from core.scoring import Sample, Scores
+from core.text_measures import tag_score
 
 HOSTILE = (
     "<img src=x onerror=alert(1)> ![pixel](http://evil.example/p.png) [link](javascript:alert(1)) **bold** :red[x]"
@@ -117,7 +119,7 @@ def _write_step(
     effective = (
         {}
         if scores.effective is None
-        else dict(zip((*scores.names, rewards.VALIDITY), map(float, scores.effective), strict=True))
+        else dict(zip((*scores.names, VALIDITY), map(float, scores.effective), strict=True))
     )
     metrics = Metrics(
         step=step,
@@ -162,21 +164,21 @@ def _scores(config: RunConfig, samples: Sequence[Sample], random: np.random.Gene
         [
             np.where(formed, 0.72, 0.3) + noise[:, 0],
             np.full(len(samples), 0.5) if constant else np.where(formed, 0.6, 0.45) + noise[:, 1],
-            [rewards.tag_score(p, config.reward.parser) for p in parsed],
+            [tag_score(p, config.reward.parser) for p in parsed],
         ]
     )
     valid = np.array([p.answer is not None or index % 3 > 0 for index, p in enumerate(parsed)], dtype=bool)
     weights = config.reward.weight_vector
     groups = [sample.group for sample in samples]
-    reward = rewards.combine(components, weights, valid, config.reward.invalid_reward)
+    reward = combine(components, weights, valid, config.reward.invalid_reward)
     return Scores(
         names=config.reward.components,
         components=components,
         valid=valid,
         well_formed=formed,
         rewards=reward,
-        advantages=rewards.advantages(reward, groups),
-        effective=rewards.effective_weights(components, weights, reward, groups),
+        advantages=advantages(reward, groups),
+        effective=effective_weights(components, weights, reward, groups),
         parsed=parsed,
     )
 

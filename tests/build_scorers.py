@@ -37,19 +37,22 @@ class ShortIsLikely:
 
 
 class Says:
-    """A component that says what it is told to say."""
+    """A component that says what it is told to say: scores, an exception, or what a function makes of the samples."""
 
-    def __init__(self, answer: object, name: str = "own") -> None:
+    def __init__(self, answer: object, name: str = "own", notes: Sequence[str] = ()) -> None:
         self.name = name
         self._answer = answer
+        self._notes = list(notes)
 
     def scores(self, samples: Sequence[Sample]) -> list[float | None]:
         if isinstance(self._answer, Exception):
             raise self._answer
+        if callable(self._answer):
+            return self._answer(samples)  # type: ignore[no-any-return]
         return self._answer  # type: ignore[return-value]
 
     def notes(self) -> list[str]:
-        return []
+        return self._notes
 
     def close(self) -> None:
         pass

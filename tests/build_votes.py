@@ -10,7 +10,7 @@ import numpy as np
 
 from core.config import RewardConfig
 from core.lab.board import Board, column
-from core.lab.votes import Vote
+from core.lab.vote_files import Vote
 from core.rewards import PRESETS
 from core.scoring import Sample
 

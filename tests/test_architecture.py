@@ -75,6 +75,12 @@ def test_no_html_is_ever_let_through(path: Path) -> None:
     assert "st.html" not in text
 
 
+@pytest.mark.parametrize("path", [*sources("studio"), *sources("pages")], ids=name)
+def test_only_the_modules_for_it_know_session_keys(path: Path) -> None:
+    if name(path) not in ("studio/state.py", "studio/lab_state.py"):
+        assert "session_state" not in path.read_text(encoding="utf-8")
+
+
 def test_the_user_interface_never_loads_torch() -> None:
     light = [
         ".".join(path.relative_to(PROJECT).with_suffix("").parts)

@@ -8,32 +8,29 @@ no opinion. The word "A" at the start of a sentence is read as an option, so tel
 Worked example: the reference is "B. Adrenaline". "The answer is B." scores 1, "C" scores 0, "A or B" scores 0.
 
 >>> answers = ["The answer is B.", "(C)", "A or B", "Give a drug."]
->>> completions = [[{"role": "assistant", "content": f"<answer>{text}</answer>"}] for text in answers]
->>> reward(completions=completions, reference=["B. Adrenaline"] * 4)
+>>> reward(model_answer=answers, reference=["B. Adrenaline"] * 4)
 [1.0, 0.0, 0.0, 0.0]
->>> reward(completions=completions[:1], reference=["Adrenaline into the thigh"])
+>>> reward(model_answer=["B"], reference=["Adrenaline into the thigh"])
 [None]
 """
 
 import re
 
-ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 LETTER = re.compile(r"(?<![A-Za-z'’])([A-H])(?![A-Za-z'’])")
 """A capital letter from A to H that is no part of a word."""
 FIRST = re.compile(r"\(?([A-H])(?:[).:]|\s*$)")
 """The letter a reference answer begins with: "B", "B.", "(B)" or "B:", and nothing like "A drug"."""
 
 
-def reward(completions, reference, **kwargs):
+def reward(model_answer, reference, **kwargs):
     """1, 0 or None for each completion."""
-    return [score(completion[0]["content"], right) for completion, right in zip(completions, reference, strict=True)]
+    return [score(answer, right) for answer, right in zip(model_answer, reference, strict=True)]
 
 
-def score(text, right):
-    """The score of one completion against the reference answer."""
+def score(answer, right):
+    """The score of one answer against the reference answer."""
     expected = FIRST.match(right.strip())
     if expected is None:
         return None
-    found = ANSWER.search(text)
-    named = set(LETTER.findall(found.group(1) if found else text))
+    named = set(LETTER.findall(answer))
     return 1.0 if named == {expected.group(1)} else 0.0

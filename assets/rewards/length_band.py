@@ -6,28 +6,17 @@ Between SHORTEST and LONGEST words an answer scores 1. Outside, the score falls 
 Worked example with a band of 10 to 60 words: 5 words are half of what is wanted and score 0.5; 30 words score 1; 90
 words are half a band too long and score 0.5; 120 words and more score 0.
 
->>> answers = ["word " * count for count in (5, 30, 90, 200)]
->>> reward(completions=[[{"role": "assistant", "content": f"<answer>{text}</answer>"}] for text in answers])
+>>> reward(model_answer=["word " * count for count in (5, 30, 90, 200)])
 [0.5, 1.0, 0.5, 0.0]
 """
 
-import re
-
 SHORTEST = 10
 LONGEST = 60
-ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 
 
-def reward(completions, **kwargs):
+def reward(model_answer, **kwargs):
     """One number from 0 to 1 for each completion, from the number of words in its answer."""
-    return [band(len(answer_of(completion).split())) for completion in completions]
-
-
-def answer_of(completion):
-    """The text between the answer tags; the whole completion when it has none."""
-    text = completion[0]["content"]
-    found = ANSWER.search(text)
-    return found.group(1) if found else text
+    return [band(len(answer.split())) for answer in model_answer]
 
 
 def band(words):

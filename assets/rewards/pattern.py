@@ -7,8 +7,7 @@ a dose with its unit, such as "0.5 mg", and refuse the "ug" and "μg" that are e
 Worked example: "Give 0.5 mg adrenaline" has a dose and scores 1; "Give adrenaline" has none and scores 0; "Give 500 ug
 adrenaline" has an unwanted unit and scores -1.
 
->>> answers = ["Give 0.5 mg adrenaline.", "Give adrenaline.", "Give 500 ug adrenaline."]
->>> reward(completions=[[{"role": "assistant", "content": f"<answer>{text}</answer>"}] for text in answers])
+>>> reward(model_answer=["Give 0.5 mg adrenaline.", "Give adrenaline.", "Give 500 ug adrenaline."])
 [1.0, 0.0, -1.0]
 
 Mind patterns that nest repetitions, such as (a+)+: some texts keep them busy for hours, and the call is then stopped.
@@ -16,20 +15,17 @@ Mind patterns that nest repetitions, such as (a+)+: some texts keep them busy fo
 
 import re
 
-ANSWER = re.compile(r"<answer>(.*?)</answer>", re.DOTALL)
 WANTED = [r"\b\d+(\.\d+)?\s*(mg|g|ml|microgram|micrograms|units?)\b"]
 UNWANTED = [r"\b\d+(\.\d+)?\s*(ug|[µμ]g)\b"]
 
 
-def reward(completions, **kwargs):
+def reward(model_answer, **kwargs):
     """One number for each completion: -1, or from 0 to 1."""
-    return [score(completion[0]["content"]) for completion in completions]
+    return [score(answer) for answer in model_answer]
 
 
-def score(text):
-    """The score of one completion."""
-    found = ANSWER.search(text)
-    answer = found.group(1) if found else text
+def score(answer):
+    """The score of one answer."""
     if any(re.search(pattern, answer, re.IGNORECASE) for pattern in UNWANTED):
         return -1.0
     return sum(bool(re.search(pattern, answer, re.IGNORECASE)) for pattern in WANTED) / len(WANTED)

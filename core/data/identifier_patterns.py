@@ -63,6 +63,8 @@ _FRENCH_STREET = (
     r"\b\d{1,4}(?:[ \t]?(?:bis|ter))?,?[ \t]+(?:rue|avenue|boulevard|allée|chemin)[ \t]+"
     r"(?:d[eu][ \t]+|des[ \t]+|de[ \t]la[ \t]+|d['’]|l['’])?\p{Lu}\p{L}+"
 )
+_POSTCODE_WORD = r"[Pp]ost(?:al)?[ \t]?[Cc]ode|(?:[Zz]ip|ZIP)(?:[ \t]?[Cc]ode)?|PLZ"
+_POSTCODE_CUE = rf"{_POSTCODE_WORD}|邮编"
 _POSTCODE_END = r"\d[ABD-HJLNP-UW-Z]{2}\b"
 
 PATTERNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -103,8 +105,6 @@ PATTERNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         POSTCODE: (
             rf"\b(?=[A-Z]{{2}}[ \t]+\d{{5}})(?<=\p{{L}},?[ \t]+)(?:{_STATES})[ \t]+"
             r"\K\d{5}(?:-\d{4})?\b(?=[ \t]*(?:[.,;)\n]|$|USA))",
-            r"(?:\b(?:[Pp]ost(?:al)?[ \t]?[Cc]ode|(?:[Zz]ip|ZIP)(?:[ \t]?[Cc]ode)?|PLZ)|邮编)"
-            r"[ \t]*(?:is\b)?[:：]?[ \t]*\K(?=[A-Z\d -]*\d)[A-Z\d][A-Z\d -]{2,8}[A-Z\d]\b",
         ),
     },
     rf"\b{_STREET}\b": {
@@ -118,6 +118,12 @@ PATTERNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     r"[Oo]\.?[ \t](?:[Bb]ox|BOX)[ \t]+\p{Nd}": {ADDRESS: (_BOX,)},
     _IN_GERMAN_STREET: {ADDRESS: (_GERMAN_STREET,)},
     _IN_FRENCH_STREET: {ADDRESS: (_FRENCH_STREET,)},
+    _POSTCODE_CUE: {
+        POSTCODE: (
+            rf"(?:\b(?:{_POSTCODE_WORD})|邮编)[ \t]*(?:is\b)?[:：]?[ \t]*"
+            r"\K(?=[A-Z\d -]*\d)[A-Z\d][A-Z\d -]{2,8}[A-Z\d]\b",
+        ),
+    },
     r"\p{Nd}[ABD-HJLNP-UW-Z]{2}\b": {POSTCODE: (rf"\b[A-PR-UWYZ][A-HK-Y]?\d[A-Z\d]?[ ](?!5HT){_POSTCODE_END}",)},
     r"\p{Han}": {
         NAME: (
@@ -127,7 +133,7 @@ PATTERNS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         RECORD_NUMBER: (r"(?:病历号|住院号|门诊号|病案号|就诊卡号)[:：]?\s*\K[A-Za-z]*\d{4,}",),
         INSURANCE_NUMBER: (r"(?:医保卡号|医保号|社保号)[:：]?\s*\K[A-Za-z]*\d{4,}",),
         DATE_OF_BIRTH: (rf"(?:出生日期|出生年月日|生日|生于)[:：]?\s*\K{_DATE}",),
-        ADDRESS: (r"(?:住址|地址)[:：]\s*\K[^\n;；。，,]{4,60}",),
+        ADDRESS: (r"(?:住址|地址)[:：]\s*\K(?!\[)[^\n;；。，,]{4,60}",),
     },
 }
 """What a text must hold for any of the patterns to match, which is quick to see, and the patterns of each kind.

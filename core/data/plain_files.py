@@ -50,7 +50,7 @@ def read_records(path: Path, columns: Sequence[str]) -> Iterator[Placed]:
 def _refuse_empty(columns: Sequence[str], reading: Reading, path: Path) -> None:
     if reading.headings.names:
         _refuse_unclear(reading.headings.names, columns, path.name, reading)
-    raise DataError(f"{path.name} holds no rows. Choose a file with at least one question and answer.")
+    raise DataError(f"{path.name} holds no rows. Choose a file with at least one, with {text_columns(columns)}.")
 
 
 def _refuse_guess(reading: Reading, path: Path) -> None:
@@ -68,6 +68,6 @@ def _refuse_unclear(found: Collection[str], columns: Sequence[str], where: str, 
             raise DataError(f"{where} has more than one column {column!r}. Rename or remove one.")
         if column not in found:
             raise DataError(
-                f"{where} has no column {column!r}; it has {text_columns(list(found))}. Choose which columns hold the "
-                "question and the answer, or add the missing one."
+                f"{where} has no column {column!r}; it has {text_columns(list(found))}. The columns "
+                f"{text_columns(columns)} are needed: add the missing one, or rename the one that holds it."
             )

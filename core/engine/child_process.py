@@ -1,15 +1,14 @@
 """A child process that answers requests, one JSON object a line, and is stopped when it takes too long.
 
-It gets none of the studio's environment, so no key or token, and no input. What it prints is kept up to a limit, apart
-from its answers. This guards against mistakes, runaway loops and chatty logs; it is no prison for code that means harm,
-which runs with the user's own rights.
+The studio's keys and tokens are not in its environment, and it has no input. What it prints is kept up to a limit,
+apart from its answers. This guards against mistakes, runaway loops and chatty logs; it is no prison. Its code runs with
+the user's rights and can read whatever the user can, keys in files included: use only files you trust.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import selectors
 import signal
 import subprocess
@@ -21,6 +20,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from core.secrets import hide_environment, longest_secret, masked
+
 OUTPUT_LIMIT = 20_000
 """How many characters of what the child prints are kept."""
 
@@ -29,9 +32,6 @@ _CHUNK = 1 << 16
 _KEPT_BYTES = 4 * OUTPUT_LIMIT
 _DRAIN_CHUNKS = 64
 _EXIT_SECONDS = 5.0
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
-_SHORTEST_SECRET = 6
-"""Shorter values are words such as `true`, which are no secrets and stand in every text."""
 
 
 class ChildEnded(Exception):
@@ -58,6 +58,7 @@ class ChildProcess:
         self._answers, answers = os.pipe()
         self._printed, printed = os.pipe()
         self._output = bytearray()
+        hide_environment()  # else the child reads it in /proc
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-u", str(file), str(requests), str(answers), *arguments],
             stdin=subprocess.DEVNULL,
@@ -113,21 +114,36 @@ class ChildProcess:
             self._drain()
         text = masked(self._output.decode("utf-8", "replace"))
         if len(self._output) == _KEPT_BYTES:  # what comes last may be the beginning of a secret
-            text = text[: len(text) - max(map(len, _secrets()), default=0)]
+            text = text[: len(text) - longest_secret()]
         return text[:OUTPUT_LIMIT]
 
     def close(self) -> None:
         """End the child and whatever it has started, at once; what it printed can still be read."""
         if self._requests < 0:
             return
+        left = self._descendants()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
+        for process in left:  # some may have a session of their own
+            with suppress(psutil.Error):
+                process.kill()
         self._process.wait()
         self._drain()
         for descriptor in (self._requests, self._answers, self._printed):
             os.close(descriptor)
         self._requests = -1
         self._home.cleanup()
+
+    def _descendants(self) -> list[psutil.Process]:
+        """The child, which is stopped so that it starts no more, and all that it has started."""
+        if self._process.returncode is not None:  # its number may be another process's by now
+            return []
+        try:
+            child = psutil.Process(self._process.pid)
+            child.suspend()
+            return [child, *child.children(recursive=True)]
+        except psutil.Error:  # it has ended
+            return []
 
     def _send(self, content: memoryview) -> int:
         try:
@@ -158,25 +174,6 @@ class ChildProcess:
             return False
         self._output += chunk[: _KEPT_BYTES - len(self._output)]
         return bool(chunk)
-
-
-def masked(text: str) -> str:
-    """`text` without the values of environment variables that look like secrets.
-
-    >>> os.environ["SOME_API_KEY"] = "opensesame"
-    >>> masked("the key is opensesame")
-    'the key is ***'
-    >>> del os.environ["SOME_API_KEY"]
-    """
-    for secret in _secrets():
-        text = text.replace(secret, "***")
-    return text
-
-
-def _secrets() -> list[str]:
-    """The longest first, since one may stand within another."""
-    values = {value for name, value in os.environ.items() if _SECRET_NAME.search(name)}
-    return sorted((value for value in values if len(value) >= _SHORTEST_SECRET), key=len, reverse=True)
 
 
 def _environment(home: str) -> dict[str, str]:

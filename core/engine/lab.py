@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from peft import PeftModel
 
-from core.config import PromptConfig, RewardConfig, Tags
+from core.config import PromptConfig, RewardConfig
 from core.data.prepared import find
 from core.datasets import Row, choose, read_rows, training_rows
 from core.engine.device import choose_compute
 from core.engine.generation import Sampling, generate
 from core.engine.policy import Policy, load_policy
-from core.engine.scorers import open_scorer
+from core.engine.scorers import opened_scorer
 from core.errors import RunError
+from core.lab import measuring
 from core.lab.board import Board
-from core.lab.boards import BUNDLED, RUN, add_measures, load_board, save_board
-from core.lab.measuring import light_board, measured
+from core.lab.boards import BUNDLED, RUN, add_measures, keep_copy, load_board, resolved, save_board
+from core.lab.measuring import Measured, light_board
 from core.lab.requests import MeasureRequest, SampleRequest, StressRequest, checked
 from core.lab.stress import stress_with
-from core.models import locate
 from core.paths import Home
 from core.presets import preset_config
+from core.prompts import conversation_text
+from core.ready_reward import ready_reward
 from core.runs import Run, find_run
-from core.scoring import Sample, Scorer
+from core.scoring import Sample
 from core.tasks import TaskStopped, Tell
 
 _SAMPLED, _COPIED = "samples", "measured"
@@ -44,7 +45,7 @@ def sample(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, An
         StudioError: a model, the data or the run cannot be used.
     """
     request = checked(SampleRequest, arguments)
-    _refuse_missing(home, request.reward)
+    reward = ready_reward(home, request.reward)
     asked = _Asked.of(home, request)
     rows = choose(training_rows(read_rows(request.data, home)), request.prompts, request.seed)
     title = request.title or f"{request.run or request.model}, {len(rows)} prompts"
@@ -58,22 +59,26 @@ def sample(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, An
         raise
     board = light_board(title, samples, tags=asked.prompt.tags)
     board_id = save_board(home, _SAMPLED, board)
-    add_measures(home, board_id, _measured(home, board, request.reward, tell))
+    add_measures(home, board_id, _measured(home, board, reward, tell))
     return {"board": board_id}
 
 
 def measure(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
-    """The task "measure": `core.lab.requests.MeasureRequest` to `{"board": id}`; a kept board keeps its id.
+    """The task "measure": `core.lab.requests.MeasureRequest` to `{"board": id}`.
+
+    A kept board keeps its id. The bundled one and those of runs have one measured copy each, which is measured further.
 
     Raises:
         StudioError: there is no such board, or the reward cannot be used.
     """
     request = checked(MeasureRequest, arguments)
-    board = _measured(home, load_board(home, request.board), request.reward, tell)
-    if request.board == BUNDLED or request.board.startswith(RUN):
-        return {"board": save_board(home, _COPIED, board)}
-    add_measures(home, request.board, board)
-    return {"board": request.board}
+    board_id = resolved(home, request.board)
+    board = load_board(home, board_id)
+    found = _measured(home, board, ready_reward(home, request.reward), tell)
+    if board_id == BUNDLED or board_id.startswith(RUN):
+        return {"board": keep_copy(home, _COPIED, board_id, board, found)}
+    add_measures(home, board_id, found)
+    return {"board": board_id}
 
 
 def stress(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
@@ -83,29 +88,14 @@ def stress(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, An
         StudioError: the reward cannot be used.
     """
     request = checked(StressRequest, arguments)
-    with _scorer(home, request.reward, request.tags) as scorer:
+    with opened_scorer(ready_reward(home, request.reward), request.tags, home) as scorer:
         return stress_with(scorer, tell).to_json()
 
 
-def _measured(home: Home, board: Board, reward: RewardConfig, tell: Tell) -> Board:
+def _measured(home: Home, board: Board, reward: RewardConfig, tell: Tell) -> Measured:
     tell("loading the scoring models", 0, 0)
-    with _scorer(home, reward, board.tags) as scorer:
-        return measured(board, scorer, tell)
-
-
-@contextmanager
-def _scorer(home: Home, reward: RewardConfig, tags: Tags) -> Iterator[Scorer]:
-    scorer = open_scorer(reward, tags, home, choose_compute().device, torch.float32)
-    try:
-        yield scorer
-    finally:
-        scorer.close()
-
-
-def _refuse_missing(home: Home, reward: RewardConfig) -> None:
-    """What the scorer would only say when the completions have been written."""
-    for model in (reward.similarity_model, reward.fluency_model):
-        locate(model, home)
+    with opened_scorer(reward, board.tags, home) as scorer:
+        return measuring.measure(board, scorer, tell)
 
 
 @dataclass(frozen=True)
@@ -145,7 +135,7 @@ def _written(home: Home, asked: _Asked, rows: list[Row], request: SampleRequest,
         ids = policy.prompt_token_ids(prompt)
         torch.manual_seed((request.seed + number) % 2**32)
         written = generate(model, policy.tokenizer, [ids] * request.completions, asked.sampling, progress)
-        text = "\n".join(message["content"] for message in prompt)
+        text = conversation_text(prompt)
         yield [
             Sample(row.question, row.answer, completion, str(row.number), text, row.carried)
             for completion in policy.tokenizer.batch_decode(written, skip_special_tokens=True)

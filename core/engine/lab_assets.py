@@ -11,12 +11,12 @@ from pathlib import Path
 import torch
 
 from core.cache import ScoreCache
-from core.config import EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig
+from core.config import DEFAULT_TAGS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig
 from core.engine.device import choose_compute
 from core.engine.scorers import CausalLanguageModel, load_similarity
 from core.lab.board import Board, column
 from core.lab.boards import bundled_completions
-from core.lab.measuring import DEFAULT_TAGS, SCORES, ShippedScore, measured
+from core.lab.measuring import SCORES, ShippedScore, measured
 from core.lab.stress import stress_board
 from core.paths import Home, write_bytes
 from core.rewards import PRESETS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -132,8 +133,8 @@ class Reporter:
 def write_completions(file: Path, step: int, samples: Sequence[Sample], scores: Scores) -> None:
     """Write completions and their scores as one parquet file, whole or not at all.
 
-    Columns: step, group, question, reference, completion, reward, advantage, valid, well_formed, and one for each
-    reward component.
+    Columns: step, group, question, reference, completion, prompt, columns (the further columns of the row, as JSON),
+    reward, advantage, valid, well_formed, and one for each reward component.
     """
     columns: dict[str, Any] = {
         "step": [step] * len(samples),
@@ -141,6 +142,8 @@ def write_completions(file: Path, step: int, samples: Sequence[Sample], scores: 
         "question": [sample.question for sample in samples],
         "reference": [sample.reference for sample in samples],
         "completion": [sample.completion for sample in samples],
+        "prompt": [sample.prompt for sample in samples],
+        "columns": [json.dumps(dict(sample.columns), ensure_ascii=False) for sample in samples],
         "reward": scores.rewards,
         "advantage": scores.advantages,
         "valid": scores.valid,

@@ -1,8 +1,8 @@
-"""The process in which the file of a custom reward runs: `python -I -u reward_child.py REQUESTS ANSWERS MEMORY`.
+"""The process in which the file of a custom reward runs: `python -I -u reward_child.py REQUESTS ANSWERS MEMORY FILE`.
 
 REQUESTS and ANSWERS are the numbers of two pipes that this process has inherited, MEMORY is how many bytes it may
-address. It stands alone, on the standard library only: nothing of the studio is loaded beside the user's code. What
-comes and goes is one JSON object a line:
+address, FILE how many bytes a file that it writes may have. It stands alone, on the standard library only: nothing of
+the studio is loaded beside the user's code. What comes and goes is one JSON object a line:
 
     at the start                                    -> {"started": true}
     {"path": str, "source": str, "seconds": float}  -> {"loaded": true}, or an error
@@ -16,6 +16,7 @@ when the studio's end of REQUESTS closes, so it never outlives the job that star
 
 from __future__ import annotations
 
+import ctypes
 import inspect
 import json
 import linecache
@@ -35,15 +36,18 @@ from typing import Any
 
 _GRACE_SECONDS = 5.0
 """So long after its time a call that even the studio has not stopped, since it is gone, is ended by the system."""
+_PR_CAPBSET_DROP, _PR_SET_CHILD_SUBREAPER, _PR_SET_NO_NEW_PRIVS = 24, 36, 38
+_CAPABILITY_VERSION_3 = 0x20080522
 _FRAMES = 5
 """How many places an error is said to have gone through."""
 
 
-def main(requests: int, answers: int, memory: int) -> None:
+def main(requests: int, answers: int, memory: int, file: int) -> None:
     """Answer requests until there are no more."""
     for descriptor in (requests, answers):
         os.set_inheritable(descriptor, False)
-    _limit(memory)
+    _limit(memory, file)
+    _give_up_privileges()
     # A thread reads, so that the end of the studio is noticed while the user's code runs.
     incoming: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=_read, args=(requests, incoming), daemon=True).start()
@@ -60,10 +64,26 @@ def main(requests: int, answers: int, memory: int) -> None:
         _answer(answers, answer)
 
 
-def _limit(memory: int) -> None:
-    with suppress(ValueError, OSError):  # not every system can
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+def _limit(memory: int, file: int) -> None:
+    for kind, most in ((resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, file), (resource.RLIMIT_AS, memory)):
+        with suppress(ValueError, OSError):  # not every system can
+            resource.setrlimit(kind, (most, most))
+
+
+def _give_up_privileges() -> None:
+    """Keep nothing but the user's ordinary rights: even root's process then cannot look into another one.
+
+    Also adopts what its own processes leave behind, so that all of them can be found and ended.
+    """
+    if sys.platform != "linux":
+        return
+    with suppress(OSError, AttributeError):  # such as a C library without these calls
+        system = ctypes.CDLL(None)
+        system.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        system.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        for capability in range(64):  # no program that is started gets one back
+            system.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+        system.capset((ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0), (ctypes.c_uint32 * 6)())
 
 
 def _read(requests: int, incoming: queue.SimpleQueue[dict[str, Any]]) -> None:
@@ -156,4 +176,4 @@ def _answer(answers: int, answer: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:4]))
+    main(*map(int, sys.argv[1:5]))

@@ -6,7 +6,8 @@ most of it is padding, and its logits alone take gigabytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import torch
@@ -16,17 +17,24 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTra
 from core.cache import ScoreCache
 from core.config import RewardConfig, Tags
 from core.engine.components import open_components
+from core.engine.device import choose_compute
 from core.engine.policy import explained
 from core.models import EMBEDDED, locate
 from core.paths import Home
+from core.runs import Run
 from core.scoring import Scorer, SimilarityModel
 
 MAX_TOKENS = 512
 BATCH = 8
 
 
-def open_scorer(config: RewardConfig, tags: Tags, home: Home, device: torch.device, dtype: torch.dtype) -> Scorer:
+def open_scorer(
+    config: RewardConfig, tags: Tags, home: Home, device: torch.device, dtype: torch.dtype, run: Run | None = None
+) -> Scorer:
     """Load both models of a reward configuration, its custom rewards and its judge; whoever opens a scorer closes it.
+
+    Args:
+        run: whose own copies of the custom rewards are loaded; None loads the home's files.
 
     Raises:
         ModelError: one of the models is not there.
@@ -35,8 +43,15 @@ def open_scorer(config: RewardConfig, tags: Tags, home: Home, device: torch.devi
     language = CausalLanguageModel.load(config.fluency_model, home, device, dtype)
     similarity = load_similarity(config.similarity_model, home, device)
     cache = ScoreCache(home.cache / "scores.sqlite")
-    others = open_components(config, tags, home, cache)
+    others = open_components(config, tags, home, cache, run)
     return Scorer(config, tags, similarity, language, cache, others)
+
+
+@contextmanager
+def opened_scorer(config: RewardConfig, tags: Tags, home: Home, run: Run | None = None) -> Iterator[Scorer]:
+    """A scorer in float32 on this machine's device for the length of a `with` block; see `open_scorer`."""
+    with closing(open_scorer(config, tags, home, choose_compute().device, torch.float32, run)) as scorer:
+        yield scorer
 
 
 def load_similarity(name: str, home: Home, device: torch.device) -> SimilarityModel:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,11 +31,12 @@ from core.engine.generation import Sampling, generate
 from core.engine.grpo import GroupTrainer, grpo_config, lora_config
 from core.engine.policy import Policy, load_policy
 from core.engine.reporting import Reporter, write_completions
-from core.engine.scorers import open_scorer
+from core.engine.scorers import opened_scorer
 from core.errors import ConfigError, DataError
 from core.events import Metrics
 from core.lab.stress import run_warning
 from core.paths import Home
+from core.prompts import conversation_text
 from core.rewards import VALIDITY
 from core.runs import Run
 from core.scoring import Sample, Scorer, Scores
@@ -74,10 +75,9 @@ def _train(run: Run, home: Home, reporter: Reporter, opened: ExitStack) -> None:
     compute = choose_compute()
     print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
     policy = load_policy(config.model, home, compute)
-    scorer = open_scorer(config.reward, config.prompt.tags, home, compute.device, torch.float32)
-    opened.enter_context(closing(scorer))
+    scorer = opened.enter_context(opened_scorer(config.reward, config.prompt.tags, home, run))
     if checkpoint is None:
-        _tell_what_slips_through(scorer, reporter)
+        _tell_what_slips_through(run, scorer, reporter)
     train_rows, held_out = _rows(config, home, policy, reporter)
     reward = GroupReward(scorer, config)
     trainer = GroupTrainer(
@@ -109,14 +109,14 @@ def _train(run: Run, home: Home, reporter: Reporter, opened: ExitStack) -> None:
     reporter.state("stopped" if stopped else "finished")
 
 
-def _tell_what_slips_through(scorer: Scorer, reporter: Reporter) -> None:
+def _tell_what_slips_through(run: Run, scorer: Scorer, reporter: Reporter) -> None:
     """Put the warning of the stress set into the run's record, where there is one."""
 
     def tell(phase: str, done: int = 0, total: int = 0) -> None:
         _stop_if_asked(reporter)
         reporter.phase("trying the reward on the stress set", done, total)
 
-    said = run_warning(scorer, tell)
+    said = run_warning(scorer, run.config_file, tell)
     if said:
         reporter.event("alert", message=said)
 
@@ -211,15 +211,11 @@ def _answer_held_out(
             written = generate(model, policy.tokenizer, ids, sampling)
         texts = policy.tokenizer.batch_decode(written, skip_special_tokens=True)
         samples += [
-            Sample(row.question, row.answer, text, str(row.number), _text(prompt), row.carried)
+            Sample(row.question, row.answer, text, str(row.number), conversation_text(prompt), row.carried)
             for row, text, prompt in zip(part, texts, prompts, strict=True)
         ]
     reporter.phase("answering held-out questions", len(rows), len(rows))
     write_completions(run.completions / file, reporter.step, samples, scorer.score(samples))
-
-
-def _text(prompt: Sequence[dict[str, str]]) -> str:
-    return "\n".join(message["content"] for message in prompt)
 
 
 @dataclass(frozen=True)
@@ -253,7 +249,7 @@ class GroupReward:
     ) -> list[float]:
         rows = zip(prompts, completions, question, reference, group, columns, strict=True)
         samples = tuple(
-            Sample(q, r, completion[0]["content"], g, _text(prompt), json.loads(carried))
+            Sample(q, r, completion[0]["content"], g, conversation_text(prompt), json.loads(carried))
             for prompt, completion, q, r, g, carried in rows
         )
         scores = self._scorer.score(samples, self._scale)

@@ -7,49 +7,38 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from pydantic import ValidationError
 
-from core.config import CustomReward, validation_sentence
 from core.custom_rewards import source_of
 from core.engine.custom_rewards import CustomComponent, CustomRewardError
-from core.errors import ConfigError
+from core.errors import MissingColumn
 from core.lab.board import Board, sample_key
-from core.lab.boards import BUNDLED, load_board
+from core.lab.boards import load_board
 from core.paths import Home
 from core.reward_trial import Trial
 from core.tasks import Tell
-
-COUNT = 64
-"""How many completions are scored when nobody says."""
+from core.trial_request import TryRequest, checked_request
 
 
 def try_reward(home: Home, arguments: Mapping[str, Any], progress: Tell) -> dict[str, Any]:
-    """The task "try_reward": `{"name": str, "board": id, "count": N, "seconds": S}`, all but the name optional, to a
-    `Trial`.
+    """The task "try_reward": a `core.trial_request.TryRequest` to a `Trial`.
 
     A file that fails is a trial as well; its `error` says how.
 
     Raises:
-        ConfigError: the name or the time cannot be used.
+        ConfigError: an argument cannot be used.
         RewardError: the file is missing, or one sees without running it that it cannot be used.
         DataError, RunError: there is no such board.
     """
-    values = {"name": arguments["name"], "seconds": arguments.get("seconds", CustomReward(name="x").seconds)}
-    try:
-        reward = CustomReward.model_validate(values)
-    except ValidationError as error:
-        raise ConfigError(validation_sentence(error)) from error
-    board_id = str(arguments.get("board") or BUNDLED)
-    board = load_board(home, board_id)
+    request = checked_request(arguments)
+    board = load_board(home, request.board)
     progress("scoring", 0, 0)
-    trial = _try(home, reward, board_id, board, int(arguments.get("count") or COUNT))
-    return trial.model_dump(mode="json")
+    return _try(home, request, board).model_dump(mode="json")
 
 
-def _try(home: Home, reward: CustomReward, board_id: str, board: Board, count: int) -> Trial:
-    samples = board.samples[:count]
-    source = source_of(home, reward)
-    component = CustomComponent(source)
+def _try(home: Home, request: TryRequest, board: Board) -> Trial:
+    samples = board.samples[: request.count]
+    source = source_of(home.rewards, request.reward)
+    component = CustomComponent(source, board.tags)
     try:
         component.start()
         started = time.perf_counter()
@@ -57,12 +46,14 @@ def _try(home: Home, reward: CustomReward, board_id: str, board: Board, count: i
         found = _measured(scores, [sample.group for sample in samples]) | {"seconds": time.perf_counter() - started}
     except CustomRewardError as error:
         found = {"error": str(error), "frames": error.frames}
+    except MissingColumn as error:
+        found = {"error": str(error)}
     finally:
         component.close()
     return Trial(
-        name=reward.name,
+        name=request.name,
         sha256=source.reward.sha256,
-        board=board_id,
+        board=request.board,
         keys=tuple(sample_key(sample) for sample in samples),
         output=component.output,
         **found,

@@ -7,7 +7,6 @@ three meanings, tags for each of the two parsers.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,7 +14,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import COMPONENTS, RewardConfig, Tags
+from core.component_identity import component_identity
+from core.config import COMPONENTS, DEFAULT_TAGS, RewardConfig, Tags
+from core.content_hash import content_hash
 from core.errors import DataError
 from core.rewards import Floats, fill_missing
 from core.scoring import Sample
@@ -46,7 +47,7 @@ class Board:
     well_formed: NDArray[np.bool_]
     measures: Mapping[str, Floats]
     notes: tuple[str, ...] = field(default=())
-    tags: Tags = field(default=Tags())
+    tags: Tags = DEFAULT_TAGS
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -90,8 +91,9 @@ class Board:
 def column(component: str, config: RewardConfig) -> str:
     """The measure that a component reads under `config`.
 
-    Fluency and tags mean different things under different configurations. Other
-    models have columns of their own.
+    Fluency and tags mean different things under different configurations, and other models, another text of a custom
+    reward and a judge that is told something else have columns of their own. A custom reward whose hash `config` does
+    not have is never measured: see `core.ready_reward`.
     """
     if component == COMPONENTS[0]:
         return f"semantic {config.similarity_model}"
@@ -99,17 +101,12 @@ def column(component: str, config: RewardConfig) -> str:
         return f"fluency {config.fluency} {config.fluency_model}"
     if component == COMPONENTS[2]:
         return f"tags {config.parser}"
-    return component
+    return component_identity(config, component)
 
 
 def sample_key(sample: Sample) -> str:
     """Sixteen hexadecimal digits that name a completion together with what it is judged against."""
-    digest = hashlib.sha256()
-    for text in (sample.question, sample.reference, sample.completion):
-        encoded = text.encode("utf-8", "surrogatepass")
-        digest.update(len(encoded).to_bytes(8, "big"))
-        digest.update(encoded)
-    return digest.hexdigest()[:16]
+    return content_hash((sample.question, sample.reference, sample.completion)).hex()[:16]
 
 
 def in_groups(samples: Sequence[Sample]) -> list[int]:

@@ -8,13 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.config import Tags
+from core.config import DEFAULT_TAGS, Tags
 from core.data.plain_files import read_records
 from core.data.reading import ReadOptions, first_rows
 from core.data.records import named
 from core.errors import DataError
 from core.lab.board import Board, in_groups
-from core.lab.measuring import DEFAULT_TAGS, light_board
+from core.lab.measuring import light_board
 from core.scoring import Sample
 
 QUESTION, COMPLETION, GROUP, KIND, GRADE = "question", "completion", "group", "kind", "grade"

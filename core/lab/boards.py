@@ -1,53 +1,28 @@
-"""Where boards come from: the bundled one, a run's completions, and those that are kept in the home.
+"""Where boards come from: the bundled one, a run's completions, and those that are kept in `<home>/lab/boards/`.
 
-<home>/lab/boards/<id>/
-  board.parquet    one row for each completion; measures are the columns whose name begins with `measure:`
-  board.json       About: title, notes, tags
+A kept board is a folder there, named by its id; see `core.lab.board_store`.
 """
 
 from __future__ import annotations
 
-import io
 import json
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
-from filelock import FileLock
-from pydantic import BaseModel, ConfigDict
-
-from core.completions import Completion, read_completions, step_file
-from core.config import RewardConfig, Tags
 from core.errors import ConfigError, DataError
-from core.lab.board import Board, column, in_groups
-from core.lab.board_files import board_from_file, board_from_rows, board_from_text
-from core.lab.measuring import light_board, with_measures, with_other_fluencies, with_shipped_scores
-from core.paths import ASSETS, Home, is_name, new_folder, valid_name, write_bytes, write_json
-from core.runs import Run, find_run
+from core.lab.board import Board
+from core.lab.board_store import ABOUT, About, read_about, read_board, write_about, write_rows
+from core.lab.measuring import Measured, light_board, with_measures, with_shipped_scores
+from core.lab.run_boards import run_board
+from core.locks import locked
+from core.paths import ASSETS, Home, is_name, new_folder, valid_name
+from core.runs import find_run
 from core.scoring import Sample
-
-__all__ = [
-    "BUNDLED",
-    "About",
-    "KeptBoard",
-    "add_measures",
-    "board_from_file",
-    "board_from_rows",
-    "board_from_text",
-    "bundled_board",
-    "bundled_completions",
-    "list_boards",
-    "load_board",
-    "run_board",
-    "save_board",
-    "steps_with_completions",
-]
 
 BUNDLED = "bundled"
 """The id of the board that comes with the studio."""
@@ -55,30 +30,10 @@ RUN = "run:"
 """What stands before a run's id and its step in the id of a board."""
 GROUPS = ASSETS / "lab" / "groups.jsonl"
 
-_ROWS, _ABOUT = "board.parquet", "board.json"
-_MEASURE = "measure:"
-_STEP_FILE = re.compile(r"step-(\d+)\.parquet")
 _LONGEST_NAME = 58
 """Leaves room for the number that is put behind a name that is taken."""
-
-
-class About(BaseModel):
-    """What is known of a kept board without its completions.
-
-    Attributes:
-        title: what the user calls it; text from outside.
-        created: when it was saved, in UTC.
-        completions, groups: how many there are.
-        notes, tags: as in `Board`.
-    """
-
-    model_config = ConfigDict(frozen=True)
-    title: str
-    created: str
-    completions: int
-    groups: int
-    notes: tuple[str, ...] = ()
-    tags: Tags = Tags()
+_LOCK_SECONDS = 60
+_BUSY = "Another process is just writing sample completions. Try again in a moment."
 
 
 @dataclass(frozen=True)
@@ -87,6 +42,14 @@ class KeptBoard:
 
     id: str
     about: About
+
+
+@dataclass(frozen=True)
+class BrokenBoard:
+    """A board in the home whose files are damaged, and why it cannot be used."""
+
+    id: str
+    reason: str
 
 
 @cache
@@ -115,8 +78,11 @@ def boards_folder(home: Home) -> Path:
     return folder
 
 
-def save_board(home: Home, name: str, board: Board) -> str:
+def save_board(home: Home, name: str, board: Board, source: str = "") -> str:
     """Keep a board under `name`, or `name-2` and so on when that is taken; returns its id.
+
+    Args:
+        source: the id of the board of which it is a measured copy.
 
     Raises:
         ConfigError: the name cannot be that of a folder.
@@ -128,7 +94,7 @@ def save_board(home: Home, name: str, board: Board) -> str:
     if not len(board):
         raise DataError("There are no completions to keep. Add at least one.")
     folder = new_folder(boards_folder(home), name[:_LONGEST_NAME])
-    write_bytes(folder / _ROWS, _parquet(board))
+    write_rows(folder, board)
     about = About(
         title=board.title,
         created=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -136,36 +102,109 @@ def save_board(home: Home, name: str, board: Board) -> str:
         groups=len(board.groups),
         notes=board.notes,
         tags=board.tags,
+        source=source,
     )
-    write_json(folder / _ABOUT, about.model_dump(mode="json"))  # last: it makes the folder a board
+    write_about(folder, about)  # last: it makes the folder a board
     return folder.name
 
 
-def add_measures(home: Home, board_id: str, board: Board) -> None:
-    """Give a kept board the measures of `board`, which holds the same completions; what it had besides stays.
+def add_measures(home: Home, board_id: str, found: Measured) -> None:
+    """Give a kept board what was measured of its completions; whatever else it has by now stays.
 
     Raises:
-        DataError: there is no such board any more.
+        DataError: there is no such board any more, or it holds other completions now.
         StorageError: the disk is full.
     """
-    folder = _folder(home, board_id)
-    with FileLock(home.lab / "boards.lock"):
-        kept = _read(folder)
-        write_bytes(folder / _ROWS, _parquet(with_measures(kept, board.measures)))
+    with _writing(home):
+        _merge(_folder(home, board_id), found)
+
+
+def keep_copy(home: Home, name: str, source: str, board: Board, found: Measured) -> str:
+    """Keep what was measured of a board that is not kept itself; returns the id of its kept copy.
+
+    Args:
+        name: of the copy, when there is none yet; as for `save_board`.
+        source: the id of the board, as `resolved` gives it.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    with _writing(home):
+        copies = [kept.id for kept in list_boards(home) if kept.about.source == source]
+        same = (copy for copy in copies if load_board(home, copy).keys == board.keys)
+        copy = next(same, None) or save_board(home, name, board, source)
+        _merge(_folder(home, copy), found)
+    return copy
+
+
+def _merge(folder: Path, found: Measured) -> None:
+    about, kept = read_about(folder), read_board(folder)
+    if kept.keys != found.keys:
+        raise DataError(f"The board {folder.name} holds other completions than those measured. Measure it again.")
+    write_rows(folder, with_measures(kept, found.columns))
+    notes = {name: said for name, said in {**about.measured_notes, **found.notes}.items() if said}
+    write_about(folder, about.model_copy(update={"measured_notes": notes}))
+
+
+@contextmanager
+def _writing(home: Home) -> Iterator[None]:
+    with locked(home.lab / "boards.lock", _LOCK_SECONDS, _BUSY):
+        yield
 
 
 def list_boards(home: Home) -> list[KeptBoard]:
-    """All kept boards, the newest first."""
-    folders = [folder for folder in boards_folder(home).iterdir() if is_name(folder.name)]
-    found = [KeptBoard(folder.name, _about(folder)) for folder in folders if (folder / _ABOUT).is_file()]
+    """All kept boards that can be used, the newest first."""
+    found = [kept for kept in _all_boards(home) if isinstance(kept, KeptBoard)]
     return sorted(found, key=lambda kept: (kept.about.created, kept.id), reverse=True)
+
+
+def broken_boards(home: Home) -> tuple[BrokenBoard, ...]:
+    """The kept boards whose files are damaged, by id."""
+    return tuple(sorted((b for b in _all_boards(home) if isinstance(b, BrokenBoard)), key=lambda broken: broken.id))
+
+
+def _all_boards(home: Home) -> Iterator[KeptBoard | BrokenBoard]:
+    for folder in boards_folder(home).iterdir():
+        if is_name(folder.name) and (folder / ABOUT).exists():
+            try:
+                yield KeptBoard(folder.name, read_about(folder))
+            except DataError as error:
+                yield BrokenBoard(folder.name, str(error))
+
+
+def delete_board(home: Home, board_id: str) -> None:
+    """Delete a kept board, broken ones included; votes on its completions stay.
+
+    Raises:
+        ConfigError: it is the bundled board, or a run's.
+        DataError: there is no such board.
+    """
+    if board_id == BUNDLED or board_id.startswith(RUN):
+        what = "comes with the studio" if board_id == BUNDLED else "belongs to a run"
+        raise ConfigError(f"The board {board_id!r} {what} and cannot be deleted. Choose one that is kept.")
+    with _writing(home):
+        folder = _folder(home, board_id)
+        (folder / ABOUT).unlink()  # first: it is no board any more, should the rest fail
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def resolved(home: Home, board_id: str) -> str:
+    """The id that names the same board for good: of a run's, the run's own id in place of `last`.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    if not board_id.startswith(RUN):
+        return board_id
+    run_id, _, step = board_id.removeprefix(RUN).rpartition(":")
+    return f"{RUN}{find_run(home, run_id).id}:{int(step) if step.isdecimal() else step}"
 
 
 def load_board(home: Home, board_id: str) -> Board:
     """The board with this id: `bundled`, `run:<run id>:<step>`, or that of a kept one.
 
     Raises:
-        DataError: there is no such board.
+        DataError: there is no such board, or its files are damaged.
         RunError: there is no such run.
     """
     if board_id == BUNDLED:
@@ -173,88 +212,11 @@ def load_board(home: Home, board_id: str) -> Board:
     if board_id.startswith(RUN):
         run_id, _, step = board_id.removeprefix(RUN).rpartition(":")
         return run_board(find_run(home, run_id), step)
-    return _read(_folder(home, board_id))
+    return read_board(_folder(home, board_id))
 
 
 def _folder(home: Home, board_id: str) -> Path:
     folder = boards_folder(home) / board_id
-    if not is_name(board_id) or not (folder / _ABOUT).is_file():
+    if not is_name(board_id) or not (folder / ABOUT).is_file():
         raise DataError(f"There is no board {board_id!r}. Choose one that is kept, or {BUNDLED!r}.")
     return folder
-
-
-def steps_with_completions(run: Run) -> list[int]:
-    """The training steps of which a run has kept the completions, in order."""
-    found = (_STEP_FILE.fullmatch(file.name) for file in run.completions.glob("step-*.parquet"))
-    return sorted(int(match[1]) for match in found if match)
-
-
-def run_board(run: Run, step: str) -> Board:
-    """The completions of a training step, with the scores they had then.
-
-    Raises:
-        DataError: the run has kept none of that step.
-    """
-    found = read_completions(step_file(run, int(step))) if step.isdecimal() else []
-    if not found:
-        steps = steps_with_completions(run)
-        known = f"it has those of the steps {steps[0]} to {steps[-1]}" if steps else "it has none yet"
-        raise DataError(f"{run.id} has kept no completions of step {step!r}; {known}.")
-    config = run.config()
-    samples = [Sample(item.question, item.reference, item.completion, item.group) for item in found]
-    order = in_groups(samples)
-    found, samples = [found[row] for row in order], [samples[row] for row in order]
-    board = light_board(f"{run.id}, step {step}", samples, tags=config.prompt.tags)
-    return _with_logged(board, found, config.reward)
-
-
-def _with_logged(board: Board, found: Sequence[Completion], config: RewardConfig) -> Board:
-    """The board with what the run wrote of each completion; validity was judged against the whole prompt."""
-    logged = [name for name in config.components if all(name in item.components for item in found)]
-    measures = {column(name, config): np.array([item.components[name] for item in found]) for name in logged}
-    valid, well_formed = np.array([(item.valid, item.well_formed) for item in found], dtype=bool).T
-    board = replace(board, valid=valid, well_formed=well_formed)
-    return with_other_fluencies(with_measures(board, measures), config)
-
-
-def _parquet(board: Board) -> bytes:
-    """The completions and all that was measured of them, as one Parquet file."""
-    samples = board.samples
-    columns = {
-        "question": [sample.question for sample in samples],
-        "reference": [sample.reference for sample in samples],
-        "completion": [sample.completion for sample in samples],
-        "group": [sample.group for sample in samples],
-        "prompt": [sample.prompt for sample in samples],
-        "columns": [json.dumps(dict(sample.columns), ensure_ascii=False) for sample in samples],
-        "kind": list(board.kinds),
-        "grade": board.grades,
-        "valid": board.valid,
-        "well_formed": board.well_formed,
-    }
-    measures = {f"{_MEASURE}{name}": values for name, values in board.measures.items()}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table({**columns, **measures}), buffer, compression="zstd")
-    return buffer.getvalue()
-
-
-def _read(folder: Path) -> Board:
-    about, table = _about(folder), pq.read_table(folder / _ROWS)
-    texts = [table.column(name).to_pylist() for name in ("question", "reference", "completion", "group", "prompt")]
-    carried = [json.loads(text) for text in table.column("columns").to_pylist()]
-    measures = [name for name in table.column_names if name.startswith(_MEASURE)]
-    return Board(
-        title=about.title,
-        samples=tuple(Sample(*fields) for fields in zip(*texts, carried, strict=True)),
-        kinds=tuple(table.column("kind").to_pylist()),
-        grades=table.column("grade").to_numpy(),
-        valid=table.column("valid").to_numpy(),
-        well_formed=table.column("well_formed").to_numpy(),
-        measures={name.removeprefix(_MEASURE): table.column(name).to_numpy() for name in measures},
-        notes=about.notes,
-        tags=about.tags,
-    )
-
-
-def _about(folder: Path) -> About:
-    return About.model_validate_json((folder / _ABOUT).read_text(encoding="utf-8"))

@@ -16,8 +16,9 @@ from core.errors import ConfigError
 from core.lab.board import Board
 from core.lab.boards import load_board
 from core.lab.bradley_terry import FLAT, OUTER_FOLDS, JudgedPairs, agrees, fitted_weights, held_out_agreement
+from core.lab.fit_interval import compared
 from core.lab.fit_result import Fit
-from core.lab.rater_agreement import compared, kappas
+from core.lab.rater_agreement import kappas
 from core.lab.vote_files import Vote, rater_name
 from core.lab.votes import raters as known_raters
 from core.lab.votes import votes as kept_votes

@@ -11,27 +11,34 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import chain
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
-from core import rewards
-from core.config import COMPONENTS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig, Tags
+from core.config import (
+    COMPONENTS,
+    DEFAULT_TAGS,
+    EMBEDDED_POLICY,
+    EMBEDDED_SIMILARITY,
+    Fluency,
+    Parser,
+    RewardConfig,
+    Tags,
+)
 from core.lab.board import Board, column, sample_key
-from core.parsing import Parser, parse
+from core.parsing import parse
 from core.paths import ASSETS
 from core.rewards import Floats
 from core.scoring import Sample, Scorer, judged_texts, less_repetition, reference_fluency, repetitions, validity
 from core.tasks import Tell, silent
+from core.text_measures import tag_score
 
-DEFAULT_TAGS = Tags()
 SCORES = ASSETS / "lab" / "scores.csv"
 REPETITION = "repeated share"
 """The measure that says how much of an answer has been said before in it. No component can have a name with a space."""
 
-Fluency = Literal["answer", "answer_without_repetition", "reference_batch"]
-"""What `core.config.RewardConfig.fluency` can be."""
 _AT_ONCE = 64
 """Completions that are scored together, at least; what has been scored when a task is stopped is in the score cache."""
 
@@ -68,7 +75,7 @@ def light_board(
     """
     parsed = [parse(sample.completion, tags) for sample in samples]
     measures = {
-        f"{COMPONENTS[2]} {parser}": np.array([rewards.tag_score(p, parser) for p in parsed], dtype=float)
+        f"{COMPONENTS[2]} {parser}": np.array([tag_score(p, parser) for p in parsed], dtype=float)
         for parser in get_args(Parser)
     }
     measures[REPETITION] = repetitions(judged_texts(parsed))
@@ -109,8 +116,30 @@ def with_measures(board: Board, measures: Mapping[str, Floats]) -> Board:
     return replace(board, measures={**board.measures, **measures})
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What a scorer has found of a board's completions.
+
+    Attributes:
+        keys: of the completions, as `Board.keys`.
+        columns: as `Board.measures`: of every component that was measured, and what follows from them.
+        notes: what the user should know of the scores, for every component that was measured.
+    """
+
+    keys: tuple[str, ...]
+    columns: Mapping[str, Floats]
+    notes: Mapping[str, tuple[str, ...]]
+
+
 def measured(board: Board, scorer: Scorer, tell: Tell = silent) -> Board:
-    """The board with every component of the scorer's configuration measured.
+    """The board with every component of the scorer's configuration measured; see `measure`."""
+    found = measure(board, scorer, tell)
+    notes = dict.fromkeys((*board.notes, *chain.from_iterable(found.notes.values())))
+    return replace(with_measures(board, found.columns), notes=tuple(notes))
+
+
+def measure(board: Board, scorer: Scorer, tell: Tell = silent) -> Measured:
+    """Measure every component of the scorer's configuration.
 
     Args:
         board: the completions; custom rewards and the judge are asked again, all else comes from the score cache.
@@ -126,8 +155,10 @@ def measured(board: Board, scorer: Scorer, tell: Tell = silent) -> Board:
         parts.append(scorer.score(board.samples[rows]).components)
     tell("scoring completions", len(board), len(board))
     table = np.concatenate(parts) if parts else np.zeros((0, len(scorer.config.components)))
-    names = [column(name, scorer.config) for name in scorer.config.components]
-    return with_other_fluencies(with_measures(board, dict(zip(names, table.T, strict=True))), scorer.config)
+    fresh = {column(name, scorer.config): table[:, place] for place, name in enumerate(scorer.config.components)}
+    known = with_other_fluencies(with_measures(board, fresh), scorer.config).measures
+    columns = {name: values for name, values in known.items() if name in fresh or name not in board.measures}
+    return Measured(board.keys, columns, scorer.notes_by_component())
 
 
 def _portions(board: Board) -> Iterator[slice]:

@@ -14,6 +14,8 @@ from core.rewards import Floats
 
 Ints = NDArray[np.intp]
 
+MOST_PAIRS = 4_000_000
+"""More pairs than these are not compared: it would take seconds, at every move of a slider."""
 TIE_DECIMALS = 9
 """Rewards that agree to so many decimals are tied: the rest is rounding."""
 
@@ -50,16 +52,28 @@ def pairs(index: Ints) -> Iterator[tuple[Ints, Ints]]:
         yield order[:-distance][together], order[distance:][together]
 
 
+def pair_count(index: Ints) -> int:
+    """How many pairs of rows of one group there are."""
+    sizes = np.bincount(index)
+    return int((sizes * (sizes - 1)).sum()) // 2
+
+
 def agreement(rewards: Floats, grades: Floats, index: Ints) -> float | None:
     """The share of graded pairs that rewards put in the same order as grades; see `Weighed`.
+
+    None when there is no such pair, or when graded completions make more than `MOST_PAIRS` pairs.
 
     >>> agreement(np.array([0.1, 0.5, 0.5]), np.array([1.0, 2.0, 3.0]), np.array([0, 0, 0]))
     0.8333333333333334
     """
+    known = np.isfinite(grades)
+    rewards, grades, index = rewards[known], grades[known], index[known]
+    if pair_count(index) > MOST_PAIRS:
+        return None
     values, same, count = rounded(rewards), 0.0, 0
     for first, second in pairs(index):
         graded = np.sign(grades[second] - grades[first])
-        differ = np.nan_to_num(graded) != 0
+        differ = graded != 0
         found = np.sign(values[second] - values[first])
         count += int(differ.sum())
         same += float((1 + found[differ] * graded[differ]).sum()) / 2

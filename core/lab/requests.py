@@ -7,9 +7,17 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from core.config import EMBEDDED_POLICY, SAMPLE, DataConfig, PromptConfig, RewardConfig, Tags, validation_sentence
+from core.config import (
+    DEFAULT_TAGS,
+    EMBEDDED_POLICY,
+    SAMPLE,
+    DataConfig,
+    PromptConfig,
+    RewardConfig,
+    Tags,
+    validation_sentence,
+)
 from core.errors import ConfigError
-from core.lab.measuring import DEFAULT_TAGS
 
 
 class _Request(BaseModel):

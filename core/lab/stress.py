@@ -7,21 +7,22 @@ training on scores the good one higher in every pair; where it does not, a polic
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core import rewards
-from core.config import EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig, Tags
-from core.errors import StudioError
+from core.config import DEFAULT_TAGS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig, Tags
+from core.errors import MissingColumn, RewardError, StudioError
 from core.lab.board import Board
-from core.lab.measuring import DEFAULT_TAGS, light_board, measured, with_shipped_scores
+from core.lab.measuring import light_board, measured, with_shipped_scores
 from core.paths import ASSETS
-from core.rewards import VALIDITY, Floats
+from core.rewards import VALIDITY, Floats, combine
 from core.scoring import Sample, Scorer
 from core.tasks import Tell, silent
 
@@ -143,7 +144,7 @@ def stress(config: RewardConfig, board: Board) -> StressResult:
         DataError: a component has not been measured on it.
     """
     components = board.components(config)
-    reward = rewards.combine(components, config.weight_vector, board.valid, config.invalid_reward)
+    reward = combine(components, config.weight_vector, board.valid, config.invalid_reward)
     terms = np.column_stack([components, board.valid.astype(float), reward])
     margins = terms[0::2] - terms[1::2]  # (pairs, K + 2)
     names = list(dict.fromkeys(pair.trick for pair in stress_pairs()))
@@ -170,7 +171,13 @@ def stress_with(scorer: Scorer, tell: Tell = silent) -> StressResult:
     Raises:
         StudioError: a component is broken.
     """
-    return stress(scorer.config, measured(stress_board(scorer.tags), scorer, tell))
+    try:
+        return stress(scorer.config, measured(stress_board(scorer.tags), scorer, tell))
+    except MissingColumn as error:
+        raise RewardError(
+            f"The custom reward {error.reward}.py needs the column {error.column}, which the stress set does not have. "
+            "Give that argument a default to have it tried."
+        ) from error
 
 
 def is_foretold(config: RewardConfig) -> bool:
@@ -194,23 +201,26 @@ def stress_warning(config: RewardConfig) -> str:
     return warning(foretold(config)) if is_foretold(config) else ""
 
 
-def run_warning(scorer: Scorer, tell: Tell = silent) -> str:
+def run_warning(scorer: Scorer, config_file: Path, tell: Tell = silent) -> str:
     """What a run that is trained on the scorer's reward carries with it: one sentence or two, empty when all is caught.
 
     Shipped scores are taken where they say it; else the stress set is scored now. A judge is not asked: that may cost
     money, and nobody has asked for it.
+
+    Args:
+        config_file: the run's configuration, by which the command line can try the same reward.
     """
     if is_foretold(scorer.config):
         return stress_warning(scorer.config)
     if scorer.config.judge:
-        return "This reward was not tried on the stress set, since its judge would have to be asked. " + _TRY
+        return (
+            "This reward was not tried on the stress set, since its judge would have to be asked. To have the judge "
+            f"asked now and see what slips through: python -m core stress --config {shlex.quote(str(config_file))}"
+        )
     try:
         return warning(stress_with(scorer, tell))
     except StudioError as error:
         return f"This reward could not be tried on the stress set: {error}"
-
-
-_TRY = "What slips through it is shown by: python -m core stress"
 
 
 def weakest(result: StressResult) -> tuple[str, ...]:

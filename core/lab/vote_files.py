@@ -15,15 +15,16 @@ from itertools import combinations, product
 from pathlib import Path
 from typing import Annotated
 
-from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from core.config import validation_sentence
 from core.errors import ConfigError
 from core.json_lines import LineWriter, finished, objects
+from core.locks import locked
 from core.paths import Home, storage_error
 
 _LOCK_SECONDS = 10
+_BUSY = "Another judgement under this name is just being written, so this one was not kept. Try again in a moment."
 _LONGEST_NAME = 80
 _JOINERS = "\u200c\u200d"
 """Characters without a width that names in some scripts need."""
@@ -117,7 +118,7 @@ def append(home: Home, rater: str, board: str, group: str, places: Sequence[tupl
     file = file_of(home, rater)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(file.with_suffix(".lock"), timeout=_LOCK_SECONDS):
+        with locked(file.with_suffix(".lock"), _LOCK_SECONDS, _BUSY):
             lines = LineWriter(file)
             try:
                 lines.write(judgement.model_dump(mode="json"), sync=True)

@@ -14,18 +14,6 @@ from core.lab.board import Board
 from core.lab.vote_files import Vote, append, file_of, files, latest_votes, rater_name
 from core.paths import Home
 
-__all__ = [
-    "PairToJudge",
-    "Vote",
-    "pairs_to_judge",
-    "rater_name",
-    "raters",
-    "record_ranking",
-    "record_vote",
-    "rows_to_rank",
-    "votes",
-]
-
 COMMON_SHARE = 1 / 3
 """The part of the pairs that every rater is asked, without which nobody could say how far raters agree."""
 

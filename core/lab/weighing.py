@@ -10,20 +10,18 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.config import RewardConfig
-from core.lab.board import Board
-from core.lab.ordering import Ints, agreement, pairs, ranks, rounded
-from core.rewards import (
-    VALIDITY,
+from core.advantages import (
     Aggregation,
-    Floats,
     Scale,
     centred,
-    combine,
+    effective_weights,
     normalized_terms,
     objective_advantages,
-    variance_shares,
 )
+from core.config import RewardConfig
+from core.lab.board import Board
+from core.lab.ordering import MOST_PAIRS, Ints, agreement, pair_count, pairs, ranks, rounded
+from core.rewards import VALIDITY, Floats, combine
 from core.verdicts import MEANINGS, Word, component_title, validity_word, weight_word
 
 FLAT = 1e-8
@@ -53,7 +51,7 @@ class Weighed:
         valid: share of the completions that are valid.
         verdicts: the plain word for each of `names`.
         agreement: share of the pairs inside groups with different grades whose rewards are in the same order, a tie
-            counting one half; None when the board has no such pair.
+            counting one half; None when the board has no such pair, or too many (`core.lab.ordering.MOST_PAIRS`).
     """
 
     names: tuple[str, ...]
@@ -78,13 +76,14 @@ class Flips:
     """What changed in the order of completions inside their groups.
 
     Attributes:
-        pairs: pairs that stand the other way round now; a pair that is or was tied is none.
+        pairs: pairs that stand the other way round now; a pair that is or was tied is none. None when there are too
+            many to compare (`core.lab.ordering.MOST_PAIRS`).
         of: all pairs of completions of one group.
         rank_change: places gained by each completion, negative for places lost, shape (completions,).
         new_winners: groups in which a completion is best that was not best before.
     """
 
-    pairs: int
+    pairs: int | None
     of: int
     rank_change: Ints
     new_winners: int
@@ -110,7 +109,7 @@ def weigh(
     else:
         terms = normalized_terms(scores, np.ones(len(weights)).tolist(), board.valid, config.invalid_reward, index)
         units, total = terms[:, :-1], terms @ np.append(weights, 1.0)
-    shares = variance_shares(np.nan_to_num(units) * np.asarray(weights), total, index)
+    shares = effective_weights(units, weights, total, index)
     means = scores.mean(axis=0) if len(board) else np.zeros(len(weights))
     return Weighed(
         names=(*config.components, VALIDITY),
@@ -133,13 +132,17 @@ def weigh(
 
 def flips(board: Board, before: Floats, after: Floats) -> Flips:
     """What changed in the order inside groups between two sets of rewards, each of shape (completions,)."""
-    old, new, turned, count = rounded(before), rounded(after), 0, 0
-    for first, second in pairs(board.index):
-        turned += int(((old[second] - old[first]) * (new[second] - new[first]) < 0).sum())
-        count += len(first)
+    count = pair_count(board.index)
+    turned = None if count > MOST_PAIRS else _turned(rounded(before), rounded(after), board.index)
     places, now = ranks(before, board.index), ranks(after, board.index)
     risen = np.bincount(board.index, (now == 1) & (places > 1))
     return Flips(turned, count, rank_change=places - now, new_winners=int((risen > 0).sum()))
+
+
+def _turned(old: Floats, new: Floats, index: Ints) -> int:
+    """How many pairs stand the other way round."""
+    changed = ((old[second] - old[first]) * (new[second] - new[first]) < 0 for first, second in pairs(index))
+    return sum(int(turned.sum()) for turned in changed)
 
 
 def why(weighed: Weighed, config: RewardConfig, name: str) -> str:

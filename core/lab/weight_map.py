@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from core.config import RewardConfig
 from core.errors import ConfigError, DataError
 from core.lab.board import Board
-from core.lab.ordering import Ints, pairs, rounded
+from core.lab.ordering import MOST_PAIRS, Ints, pairs, rounded
 from core.rewards import Floats, combine_many
 from core.verdicts import component_title
 
-MOST_PAIRS = 4_000_000
 MOST_WORK = 1_000_000_000
 """Pairs times points; boards with more graded pairs get a coarser map, so that it takes seconds at most."""
 _POINTS_AT_ONCE = 256

@@ -18,16 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from core.rewards import (
-    Aggregation,
-    Floats,
-    Scale,
-    advantages,
-    combine,
-    combine_many,
-    effective_weights,
-    objective_advantages,
-)
+from core.advantages import Aggregation, Scale, advantages, effective_weights, objective_advantages
+from core.rewards import Floats, combine, combine_many
 
 SCALES: tuple[Scale, ...] = ("group", "batch", "none")
 AGGREGATIONS: tuple[Aggregation, ...] = ("sum_then_normalize", "normalize_then_sum")

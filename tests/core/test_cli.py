@@ -1,24 +1,27 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
 
 from core.cli import main
 from core.config import RunConfig, with_changes
-from core.events import EventWriter
+from core.events import EventWriter, latest_metrics, read_events
 from core.job_folder import Status
 from core.paths import Home
 from core.presets import preset_config
 from core.runs import create_run, list_runs
 from tests.build import metrics
+from tests.build_runs import Plan, build_run
 
 VERBS = ("doctor", "prepare", "train", "runs", "show", "stop", "resume", "score", "stress", "fit", "rewards")
+BOARD_VERBS = ("list", "add", "sample", "measure", "delete")
 
 
-@pytest.mark.parametrize("verb", VERBS)
+@pytest.mark.parametrize("verb", [*VERBS, *(f"boards {verb}" for verb in BOARD_VERBS)])
 def test_every_verb_explains_itself(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        main([verb, "--help"])
+        main([*verb.split(), "--help"])
     assert ended.value.code == 0
     assert "--home DIR" in capsys.readouterr().out
 
@@ -105,6 +108,22 @@ def test_rows_that_cannot_be_scored_are_named(
     file.write_text(content)
     assert main(["score", str(file), "--preset", "article", "--home", str(home.root)]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_numbers_that_are_not_finite_are_null_in_json(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    run = build_run(home, Plan(done=2))
+    events = EventWriter(run.events)
+    last = latest_metrics(read_events(run.events))[-1]
+    unknown = {**last.data(), "grad_norm": math.nan, "components": {"semantic": math.nan}}
+    events.write("metrics", 3, unknown)
+    events.close()
+    assert main(["show", run.id, "--json", "--home", str(home.root)]) == 0
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(f"{constant} is not JSON")
+
+    said = json.loads(capsys.readouterr().out, parse_constant=refuse)["metrics"][-1]
+    assert (said["grad_norm"], said["components"]) == (None, {"semantic": None})
 
 
 def test_a_config_that_was_written_by_a_run_starts_another(home: Home, tiny_config: RunConfig) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from core.config import CustomReward, RunConfig, with_changes
+from core.custom_check import check
 from core.custom_rewards import (
     add_custom,
-    check,
     custom_reward,
     free_name,
     keep,
+    kept_sources,
     list_custom,
     source_of,
     sources,
@@ -36,10 +37,19 @@ GOOD = "def reward(completions, **kwargs):\n    return [0.0 for _ in completions
         "def reward(prompts, completions, answer):\n    return []",
         "def reward(completions, options, *, group=None):\n    return []",
         "def reward(**kwargs):\n    return []",
+        "def reward(model_answer, reference):\n    return []",
         "import re\nPATTERN = '\\d'\n" + GOOD,
         "\ufeff" + GOOD,
     ],
-    ids=["kwargs", "names that are passed", "a carried column", "only kwargs", "an odd escape", "a byte order mark"],
+    ids=[
+        "kwargs",
+        "names that are passed",
+        "a carried column",
+        "only kwargs",
+        "the answer alone",
+        "an odd escape",
+        "a byte order mark",
+    ],
 )
 def test_a_file_with_the_function_is_fine(source: str) -> None:
     assert check(source.encode()) is None
@@ -106,8 +116,8 @@ def test_a_missing_a_changed_and_a_broken_file_are_refused(home: Home) -> None:
     add_custom(home, "fine", GOOD)
     chosen = custom_reward(home, "fine")
     (home.rewards / "fine.py").write_text(GOOD + "# changed")
-    with pytest.raises(RewardError, match=r"fine\.py has changed since it was chosen"):
-        source_of(home, chosen)
+    with pytest.raises(RewardError, match=r"fine\.py has changed since it was added to the reward\. Add it again\."):
+        source_of(home.rewards, chosen)
     (home.rewards / "fine.py").write_text("def reward(")
     with pytest.raises(RewardError, match=r"fine\.py cannot be used: Line 1"):
         custom_reward(home, "fine")
@@ -146,9 +156,17 @@ def test_a_run_is_refused_whose_custom_reward_is_missing(home: Home, tiny_config
 def test_the_texts_are_kept_as_they_were(home: Home, tiny_config: RunConfig, tmp_path: Path) -> None:
     add_custom(home, "fine", GOOD)
     config = with_changes(tiny_config, {"reward.custom": [{"name": "fine"}]})
-    keep(sources(home, config.reward), tmp_path / "kept")
+    folder, found = tmp_path / "kept", sources(home.rewards, config.reward)
+    reward = config.reward.model_copy(update={"custom": tuple(source.reward for source in found)})
+    keep(found, folder)
     (home.rewards / "fine.py").unlink()
-    assert (tmp_path / "kept" / "fine.py").read_text() == GOOD
+    assert [source.content for source in kept_sources(folder, reward)] == [GOOD.encode()]
+    (folder / "fine.py").write_text(GOOD + "# changed")
+    with pytest.raises(RewardError, match=r"run's own copy .*fine\.py, is missing or no longer"):
+        kept_sources(folder, reward)
+    (folder / "fine.py").unlink()
+    with pytest.raises(RewardError, match=r"run's own copy .*fine\.py, is missing or no longer"):
+        kept_sources(folder, reward)
 
 
 def test_the_template_comes_first_and_every_example_can_be_used_and_has_a_title() -> None:

@@ -20,7 +20,7 @@ from core.config import RunConfig, with_changes
 from core.data.draft import ColumnMapping
 from core.data.prepared import run_config
 from core.data.saving import save
-from core.engine.reporting import Reporter
+from core.engine.reporting import Reporter, write_completions
 from core.engine.training import GroupReward, RunCallback
 from core.errors import RewardError
 from core.events import latest_metrics, read_events
@@ -86,19 +86,54 @@ def test_a_custom_reward_that_breaks_ends_the_run_with_its_line(home: Home, conf
     assert "sevenths.py raised ZeroDivisionError: division by zero. Line 2 is: return [1 / 0]" in status.error
 
 
-def test_a_changed_custom_reward_is_refused_at_resume_and_taken_as_it_is_by_a_new_run(
+def test_a_run_goes_on_with_its_own_copy_and_a_new_one_takes_the_file_as_it_is(
+    home: Home, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "_spawn", lambda job, home: None)
+        run = jobs.start(home, config)
+    run.write_status(replace(run.written_status(), state="stopped"))
+    (home.rewards / "sevenths.py").write_text("def reward(completions, **kwargs): return [0] * len(completions)\n")
+    jobs.resume(home, run)
+    assert jobs.wait(run, 300).state == "finished", run.log.read_text()
+    scored = [row for step in (1, 2) for row in pq.read_table(step_file(run, step)).to_pylist()]
+    assert [row["sevenths"] for row in scored] == [len(row["completion"]) % 7 / 7 for row in scored]
+    assert any(row["sevenths"] for row in scored)
+    with monkeypatch.context() as patched:
+        patched.setattr(jobs, "_spawn", lambda job, home: None)
+        again = jobs.start(home, run.config())
+    assert again.config().reward.custom[0].sha256 != run.config().reward.custom[0].sha256
+    assert (again.rewards / "sevenths.py").read_bytes() == (home.rewards / "sevenths.py").read_bytes()
+    assert (run.rewards / "sevenths.py").read_text() == SOURCE
+
+
+def test_a_run_whose_own_copy_was_changed_is_not_resumed(
     home: Home, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(jobs, "_spawn", lambda job, home: None)
     run = jobs.start(home, config)
     run.write_status(replace(run.written_status(), state="stopped"))
-    (home.rewards / "sevenths.py").write_text(SOURCE + "# changed\n")
-    with pytest.raises(RewardError, match=r"sevenths\.py has changed .* copy in the run's folder"):
+    (run.rewards / "sevenths.py").write_text(SOURCE + "# changed\n")
+    with pytest.raises(RewardError, match=r"own copy of the custom reward sevenths, .*start a new run"):
         jobs.resume(home, run)
-    again = jobs.start(home, run.config())
-    assert again.config().reward.custom[0].sha256 != run.config().reward.custom[0].sha256
-    assert (again.rewards / "sevenths.py").read_text().endswith("# changed\n")
-    assert (run.rewards / "sevenths.py").read_text() == SOURCE
+
+
+def test_the_file_alone_says_what_a_custom_reward_was_given(home: Home, config: RunConfig) -> None:
+    run = create_run(home, config)
+    samples = [Sample("Why?", "Because.", "text", "1", "You are a doctor.\nWhy?", {"ward": "ward 7"})]
+    half = Half()
+    scorer = Scorer(
+        config.reward.model_copy(update={"custom": ()}), config.prompt.tags, half, half, ScoreCache(run.folder / "s.db")
+    )
+    write_completions(run.completions / "a.parquet", 1, samples, scorer.score(samples))
+    scorer.close()
+    (found,) = read_completions(run.completions / "a.parquet")
+    assert (found.prompt, found.columns) == ("You are a doctor.\nWhy?", {"ward": "ward 7"})
+    assert set(found.components) == {"semantic", "fluency", "tags"}
+    older = pq.read_table(run.completions / "a.parquet").drop_columns(["prompt", "columns"])
+    pq.write_table(older, run.completions / "older.parquet")
+    (found,) = read_completions(run.completions / "older.parquet")
+    assert (found.prompt, found.columns, found.question) == ("", {}, "Why?")
 
 
 def test_no_run_is_made_for_a_custom_reward_that_cannot_be_used(home: Home, config: RunConfig) -> None:
@@ -110,9 +145,11 @@ def test_no_run_is_made_for_a_custom_reward_that_cannot_be_used(home: Home, conf
 
 def test_the_job_itself_looks_at_the_hash_as_well(home: Home, config: RunConfig) -> None:
     run = create_run(home, config)  # with the hash of another file
+    run.rewards.mkdir()
+    (run.rewards / "sevenths.py").write_text(SOURCE)
     jobs._spawn(run, home)
     status = jobs.wait(run, 300)
-    assert status.state == "failed" and "sevenths.py has changed" in status.error
+    assert status.state == "failed" and "own copy of the custom reward sevenths" in status.error
 
 
 class Half:
@@ -175,5 +212,8 @@ def test_the_command_line_lists_and_tries_custom_rewards(home: Home, capsys: pyt
     said = capsys.readouterr().out
     assert "The scores differ in every group" in said and "16 completions" in said
     assert "hello" in said and "\x1b" not in said
+    assert main(["rewards", "--try", "lengths", "--count", "-3"]) == 2
+    assert "count is -3: should be greater than or equal to 1" in capsys.readouterr().err
+    assert len(list(home.tasks.iterdir())) == 1, "no task is started for what cannot be done"
     assert main(["rewards", "--try", "broken"]) == 2
     assert "broken.py cannot be used: Line 1" in capsys.readouterr().err

@@ -52,3 +52,14 @@ def test_text_with_broken_characters_is_kept_readable(tmp_path: Path) -> None:
     path = tmp_path / "e.jsonl"
     EventWriter(path).write("alert", 0, {"message": "half a pair \ud83d"})
     assert read_events(path)[0].data["message"].startswith("half a pair")
+
+
+def test_a_component_without_an_opinion_comes_back_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "e.jsonl"
+    nan = float("nan")
+    EventWriter(path).write(
+        "metrics", 1, metrics(1, components={"judge": nan, "tags": 1.0}, effective={"a": nan}).data()
+    )
+    (found,) = latest_metrics(read_events(path))
+    assert math.isnan(found.components["judge"]) and found.components["tags"] == 1.0
+    assert math.isnan(found.effective["a"])

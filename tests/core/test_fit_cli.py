@@ -53,10 +53,10 @@ def test_json_holds_the_whole_fit(home: Home, judged: str, capsys: pytest.Captur
 
 
 def test_present_weights_can_be_given(home: Home, judged: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert run(home, "--board", judged, "--json", "--weights", "semantic=2", "tags=-1") == 0
+    assert run(home, "--board", judged, "--json", "--weights", "semantic=2,tags=-1") == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["current_weights"] == {"semantic": 2.0, "fluency": 0.0, "tags": -1.0}
-    assert sum(map(abs, found["weights"].values())) == pytest.approx(3, abs=1e-4)
+    assert found["current_weights"] == {"semantic": 2.0, "fluency": 0.4, "tags": -1.0}
+    assert sum(map(abs, found["weights"].values())) == pytest.approx(3.4, abs=1e-4)
 
 
 def test_too_few_votes_are_said_and_nothing_is_saved(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

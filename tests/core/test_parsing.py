@@ -16,7 +16,8 @@ from core.parsing import (
     WRONG_ORDER,
     parse,
 )
-from core.rewards import copies_prompt, is_valid, repetition, tag_score
+from core.rewards import is_valid
+from core.text_measures import copies_prompt, repetition, tag_score
 
 TAGS = Tags()
 GOOD = "<reasoning>Fever and neck stiffness.</reasoning>\n<answer>Meningitis is likely.</answer>"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
+from collections.abc import Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,17 +13,18 @@ from typing import Any
 import pytest
 
 from core.cli import main
-from core.config import RewardConfig, RunConfig, Tags
+from core.config import CustomReward, RewardConfig, RunConfig, Tags
+from core.lab.reward_options import with_weights
 from core.lab.stress import TRICKS, foretold, weakest
-from core.lab.verbs import add_lab_verbs, with_weights
+from core.lab.verbs import add_lab_verbs
 from core.paths import Home
 from core.reward_presets import save_preset
 from core.rewards import PRESETS
-from core.scoring import Scorer
-from tests.build_scorers import arithmetic_scorer
+from core.scoring import Component, Sample, Scorer
+from tests.build_boards import GOOD
+from tests.build_scorers import Says, arithmetic_scorer
 
 ROW = {"question": "What helps?", "answer": "give adrenaline now"}
-GOOD = "<reasoning>Airway.</reasoning><answer>give adrenaline now</answer>"
 
 
 @pytest.fixture
@@ -32,16 +36,24 @@ def rows(tmp_path: Path) -> Path:
 
 def scored(arguments: list[str], home: Home, capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
     """What `score` prints when arithmetic stands in the place of the models."""
-    import argparse
+    run(["score", *arguments], home)
+    return [json.loads(line, parse_constant=refuse) for line in capsys.readouterr().out.splitlines()]
 
-    def open_scorer(reward: RewardConfig, tags: Tags, home: Home) -> Scorer:
-        return arithmetic_scorer(reward, home.cache, tags=tags)
+
+def refuse(constant: str) -> None:
+    raise AssertionError(f"{constant} is not JSON")
+
+
+def run(arguments: list[str], home: Home, *others: Component) -> None:
+    """A verb of the lab when arithmetic stands in the place of the models."""
+
+    def opened(reward: RewardConfig, tags: Tags, home: Home) -> closing[Scorer]:
+        return closing(arithmetic_scorer(reward, home.cache, others, tags))
 
     parser = argparse.ArgumentParser()
-    add_lab_verbs(parser.add_subparsers(), open_scorer)
-    options = parser.parse_args(["score", *arguments])
+    add_lab_verbs(parser.add_subparsers(), opened)
+    options = parser.parse_args(arguments)
     options.verb(options, home)
-    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
 
 def test_weights_of_the_command_line_replace_those_they_name(
@@ -78,6 +90,42 @@ def test_a_runs_configuration_brings_its_reward_and_tags(
     assert line["valid"]
     (line,) = scored([str(rows), "--config", str(file), "--answer-tag", "answer"], home, capsys)
     assert not line["valid"]
+
+
+@pytest.fixture
+def own(home: Home) -> str:
+    """The name of a saved preset whose own component counts for something."""
+    config = PRESETS["robust"].model_copy(update={"custom": (CustomReward(name="own"),), "weights": {"own": 1.0}})
+    save_preset(home, "mine", config)
+    return "mine"
+
+
+def test_no_opinion_is_null_and_notes_are_told_beside_the_scores(
+    own: str, home: Home, rows: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(["score", str(rows), "--preset", own], home, Says([0.5, None], notes=["One has no verdict."]))
+    printed = capsys.readouterr()
+    good, nothing = (json.loads(line, parse_constant=refuse) for line in printed.out.splitlines())
+    assert (good["components"]["own"], nothing["components"]["own"]) == (0.5, None)
+    assert printed.err == "Note: One has no verdict.\n"
+
+
+def test_stress_tells_notes_on_standard_error(own: str, home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["stress", "--preset", own], home, Says(lambda samples: [0.5] * len(samples), notes=["Slow."]))
+    assert capsys.readouterr().err == "Note: Slow.\n"
+
+
+def test_further_columns_reach_custom_rewards(own: str, home: Home, tmp_path: Path) -> None:
+    seen: list[Sample] = []
+
+    def look(samples: Sequence[Sample]) -> list[float]:
+        seen.extend(samples)
+        return [0.0] * len(samples)
+
+    file = tmp_path / "rows.csv"
+    file.write_text("question,answer,completion,group,ward\nQ?,give,<answer>give</answer>,1,A\nQ?,give,none,1,\n")
+    run(["score", str(file), "--preset", own], home, Says(look))
+    assert [sample.columns for sample in seen] == [{"ward": "A"}, {"ward": ""}]
 
 
 def test_weights_that_are_not_named_stay() -> None:

@@ -6,8 +6,10 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from core.lab.boards import BUNDLED, bundled_board
+from core.lab.boards import BUNDLED, bundled_board, list_boards, save_board
+from core.lab.measuring import light_board
 from core.lab.votes import record_ranking
+from core.scoring import Sample
 from tests.e2e.conftest import Server, Watch
 from tests.e2e.test_browser import nothing_failed, open_page
 
@@ -31,6 +33,25 @@ def test_a_moved_weight_changes_the_ranking_without_a_new_page(page: Page, serve
     expect(page.get_by_text("The last change turned")).to_be_visible()
     expect(cells(page)).not_to_have_text(before)
     expect(page.get_by_text(re.compile("best in .* of 42 groups"))).to_be_visible()
+    nothing_failed(page, watch)
+
+
+def test_another_preset_is_not_given_what_a_closed_popover_held(page: Page, server: Server, watch: Watch) -> None:
+    open_page(page, server, "/rewards")
+    recommended = page.get_by_text(re.compile("^Valid or not decides")).first
+    expect(recommended).to_be_visible()
+    share = recommended.inner_text()
+    page.get_by_role("radio", name="Notebook").click()
+    expect(page.get_by_text("For study, not for use")).to_be_visible()
+    page.get_by_role("button", name="More settings").click()
+    expect(page.get_by_text("An invalid completion earns")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_text("An invalid completion earns")).to_be_hidden()
+    page.get_by_role("radio", name="Robust").click()
+    expect(page.get_by_text("Recommended:")).to_be_visible()
+    page.get_by_role("radio", name="Spread of rewards").click()  # the browser tells what all its sliders hold
+    expect(page.get_by_text("How rewards are spread")).to_be_visible()
+    expect(recommended).to_have_text(share)
     nothing_failed(page, watch)
 
 
@@ -104,6 +125,19 @@ def test_a_saved_preset_can_be_trained_with(page: Page, server: Server, watch: W
     page.goto(f"{server.url}/train?run=new")
     page.get_by_role("radio", name="no-tags").click()
     expect(page.get_by_text("−1 × tags").or_(page.get_by_text("-1 × tags")).first).to_be_visible()
+    nothing_failed(page, watch)
+
+
+def test_completions_of_ones_own_are_deleted_after_a_question(page: Page, server: Server, watch: Watch) -> None:
+    save_board(server.home, "mine", light_board("Mine", [Sample("q", "a", text, "g") for text in ("one", "two")]))
+    open_page(page, server, "/rewards")
+    page.get_by_role("combobox").first.click()
+    page.get_by_role("option", name="Mine: 1 group, 2 completions").click()
+    page.get_by_role("button", name="Add answers").click()
+    page.get_by_role("button", name="Delete the open ones").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("Sample text written for GRPO Studio")).to_be_visible()
+    assert not list_boards(server.home)
     nothing_failed(page, watch)
 
 

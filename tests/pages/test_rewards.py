@@ -12,12 +12,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import RewardConfig
-from core.custom_rewards import add_custom, templates
+from core.custom_rewards import add_custom, custom_reward, templates
 from core.lab.board import column
 from core.lab.boards import list_boards, save_board
 from core.lab.measuring import light_board, with_measures
+from core.lab.stress import foretold
 from core.lab.votes import votes
-from core.paths import PROJECT, Home
+from core.paths import PROJECT, Home, write_json
+from core.ready_reward import with_missing_hashes
 from core.reward_presets import all_presets, save_preset
 from core.rewards import PRESETS
 from core.scoring import Sample
@@ -84,12 +86,29 @@ def test_notebook_fluency_is_dead_among_all_answers_too(rewards: Callable[[], Ap
     assert "dead" in shares(at)[1]
 
 
+def test_what_an_invalid_completion_earns_is_changed_alone(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.slider(key="lab.weight.tags").set_value(-0.35).run()
+    at.slider(key="lab.invalid.0").set_value(-0.5).run()
+    assert weight(at, "tags") == -0.35
+    assert at.slider(key="lab.invalid.0").value == -0.5
+
+
+def test_the_bars_say_of_which_completions_they_are(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    said = " ".join(caption.value for caption in at.caption)
+    assert "**among valid completions**" in said
+    assert "**over all completions**" in said
+    at.radio(key="lab.among").set_value("all").run()
+    assert "among valid completions" not in " ".join(caption.value for caption in at.caption)
+
+
 def test_a_moved_slider_turns_the_ranking_and_marks_what_moved(rewards: Callable[[], AppTest]) -> None:
     at = rewards()
     before = ranking(at)
     at.slider(key="lab.weight.semantic").set_value(-1.0).run()
     after = ranking(at)
-    assert list(after["Answer"]) != list(before["Answer"])
+    assert list(after["Completion"]) != list(before["Completion"])
     assert any(move.startswith("▲") for move in after["Move"])
     assert set(before["Move"]) == {""}
 
@@ -147,6 +166,64 @@ def test_the_train_page_warns_of_what_slips_through_a_reward(train: Callable[...
     at = train()
     at.get_by_key("reward_preset").set_value("form-only").run()
     assert any("stress set" in warning.value for warning in at.warning)
+
+
+def test_the_train_page_says_when_a_reward_has_not_been_through_the_stress_test(
+    train: Callable[..., AppTest], home: Home
+) -> None:
+    with_length(home)
+    at = train()
+    at.get_by_key("reward_preset").set_value("with-length").run()
+    assert not at.exception
+    assert any("has not been through the stress test" in caption.value for caption in at.caption)
+
+
+def test_a_stress_test_counts_for_the_preset_that_the_reward_is_saved_as(
+    train: Callable[..., AppTest], home: Home
+) -> None:
+    tested = with_missing_hashes(home, with_length(home))
+    task = create_task(home, "stress", {"reward": tested.model_dump(mode="json", exclude={"preset"})})
+    write_json(task.folder / "result.json", foretold(PRESETS["robust"]).to_json())
+    task.write_status(replace(task.written_status(), state="finished"))
+    at = train()
+    at.get_by_key("reward_preset").set_value("with-length").run()
+    assert any("slip through" in warning.value for warning in at.warning)
+
+
+def test_a_run_is_not_offered_when_the_file_of_a_custom_reward_is_gone(
+    train: Callable[..., AppTest], home: Home
+) -> None:
+    with_length(home)
+    (home.rewards / "brevity.py").unlink()
+    at = train()
+    at.get_by_key("reward_preset").set_value("with-length").run()
+    assert not at.exception
+    assert "brevity" in at.error[0].value
+    assert at.button(key="start_training").disabled
+
+
+def test_what_was_measured_with_a_custom_reward_is_found_when_it_is_saved(
+    rewards: Callable[[], AppTest], home: Home
+) -> None:
+    measured = with_missing_hashes(home, with_length(home))
+    board = light_board("Measured", [Sample("q", "a", f"<answer>{text}</answer>", "g") for text in ("one", "two")])
+    names = [column(name, measured) for name in ("semantic", "fluency", "brevity")]
+    save_board(home, "measured", with_measures(board, {name: np.array([0.2, 0.8]) for name in names}))
+    at = rewards()
+    at.selectbox(key="lab.board").set_value("measured").run()
+    at.get_by_key("lab.preset").set_value("with-length").run()
+    assert len(ranking(at)) == 2
+    at.text_input(key="lab.save.name").set_value("another-name")
+    at.button(key="lab.save").click().run()
+    assert len(ranking(at)) == 2
+
+
+def with_length(home: Home) -> RewardConfig:
+    """A saved preset with a custom reward in it."""
+    example = next(example for example in templates() if example.name == "length_band")
+    add_custom(home, "brevity", example.source)
+    changed = {"custom": (custom_reward(home, "brevity"),), "weights": {**PRESETS["robust"].weights, "brevity": 0.2}}
+    return save_preset(home, "with-length", PRESETS["robust"].model_copy(update=changed))
 
 
 def test_a_vote_is_kept_at_once_and_the_next_pair_is_asked(rewards: Callable[[], AppTest], home: Home) -> None:
@@ -220,6 +297,42 @@ def test_pasted_answers_become_a_board_that_is_to_be_measured(rewards: Callable[
     assert not any("evil.example/p.png)" in markdown.value for markdown in at.markdown)
 
 
+def test_a_bad_upload_is_named_as_its_owner_knows_it(rewards: Callable[[], AppTest]) -> None:
+    at = rewards()
+    at.file_uploader(key="lab.add.file").upload("ward 3.csv", b"question,completion\nq,c\n")
+    at.button(key="lab.add.use_file").click().run()
+    assert "ward 3.csv" in at.error[0].value.replace("\\", "")
+
+
+def test_pasting_nothing_asks_for_a_question_and_an_answer(rewards: Callable[[], AppTest], home: Home) -> None:
+    at = rewards()
+    at.get_by_key("lab.add.way").set_value("Paste answers").run()
+    at.button(key="lab.add.use_paste").click().run()
+    assert "Type the question" in at.error[0].value
+    assert not list_boards(home)
+
+
+def test_bundled_completions_carry_their_mark_and_others_do_not(rewards: Callable[[], AppTest], home: Home) -> None:
+    save_board(home, "mine", light_board("Mine", [Sample("q", "a", text, "g") for text in ("one", "two")]))
+    at = rewards()
+    assert "Sample text written for GRPO Studio. Not for clinical use." in [caption.value for caption in at.caption]
+    at.selectbox(key="lab.board").set_value("mine").run()
+    assert not any("Sample text" in caption.value for caption in at.caption)
+
+
+def test_completions_of_ones_own_are_not_deleted_before_it_is_confirmed(
+    rewards: Callable[[], AppTest], home: Home
+) -> None:
+    save_board(home, "mine", light_board("Mine", [Sample("q", "a", text, "g") for text in ("one", "two")]))
+    at = rewards()
+    assert "lab.add.delete" not in [button.key for button in at.button]
+    at.selectbox(key="lab.board").set_value("mine").run()
+    at.button(key="lab.add.delete").click().run()
+    assert list_boards(home)
+    at.run()
+    assert list_boards(home)
+
+
 def test_a_runs_completions_are_ranked_at_any_step(rewards: Callable[[], AppTest], home: Home) -> None:
     run = build_run(home, Plan("finished", done=5, bad=HOSTILE))
     at = rewards()
@@ -239,6 +352,21 @@ def test_a_custom_reward_gets_a_slider_and_has_to_be_measured(rewards: Callable[
     assert not at.exception
     assert weight(at, "brevity") == 0.2
     assert at.button(key="lab.measure")
+
+
+def test_a_custom_reward_that_has_changed_can_be_taken_in_its_new_text(
+    rewards: Callable[[], AppTest], home: Home
+) -> None:
+    example = next(example for example in templates() if example.name == "length_band")
+    add_custom(home, "brevity", example.source)
+    at = rewards()
+    at.get_by_key("lab.view").set_value("custom").run()
+    at.button(key="lab.custom.in.brevity").click().run()
+    (home.rewards / "brevity.py").write_text(f"{example.source}\n# changed\n")
+    at.run()
+    at.button(key="lab.custom.again.brevity").click().run()
+    assert not at.exception
+    assert "lab.custom.again.brevity" not in [button.key for button in at.button]
 
 
 def test_a_file_that_is_no_reward_is_listed_with_its_line(rewards: Callable[[], AppTest], home: Home) -> None:

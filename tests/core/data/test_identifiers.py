@@ -6,10 +6,14 @@ import subprocess
 import sys
 from itertools import pairwise
 
+import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core.data.identifier_patterns import PATTERNS
 from core.data.identifiers import find_identifiers, may_identify, redact
 from core.paths import PROJECT
 
@@ -59,6 +63,14 @@ ALARMS = [
     ("lives in London SW1A 2AA alone", [("postcode", "SW1A 2AA")]),
     ("from Beverly Hills, CA 90210.", [("postcode", "90210")]),
     ("post code: 80331", [("postcode", "80331")]),
+    ("Postal code: K1A 0B1", [("postcode", "K1A 0B1")]),
+    ("postcode: D02 AF3", [("postcode", "D02 AF3")]),
+    ("ZIP is 10115", [("postcode", "10115")]),
+    ("PLZ 80331", [("postcode", "80331")]),
+    ("邮编：100 01", [("postcode", "100 01")]),
+    ("I called MR. SMITH; his name is Brown.", [("name", "SMITH"), ("name", "Brown")]),
+    ("医保卡号：12345678", [("insurance number", "12345678")]),
+    ("住址：北京市朝阳区建国路", [("address", "北京市朝阳区建国路")]),
 ]
 QUIET = [
     "Parkinson's disease, Wilson disease, Hodgkin lymphoma and Crohn's are eponyms; so are Babinski and Murphy.",
@@ -95,6 +107,17 @@ def test_the_quick_look_never_overlooks_what_the_search_finds(texts: list[str]) 
     assert [
         text for text, may in zip(texts, may_identify(texts), strict=True) if find_identifiers(text) and not may
     ] == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "pattern"),
+    [(gate, one) for gate, kinds in PATTERNS.items() for patterns in kinds.values() for one in patterns],
+)
+def test_every_pattern_has_examples_and_its_gate_lets_them_through(gate: str, pattern: str) -> None:
+    examples = [text for text, _ in ALARMS if regex.search(pattern, text, regex.MULTILINE)]
+    assert examples
+    assert [text for text in examples if not regex.search(gate, text)] == []
+    assert pc.match_substring_regex(pa.array(examples), gate).to_pylist() == [True] * len(examples)
 
 
 def test_the_quick_look_spares_ordinary_texts() -> None:

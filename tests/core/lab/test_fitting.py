@@ -21,7 +21,8 @@ from core.lab.boards import load_board, save_board
 from core.lab.fit_result import Fit
 from core.lab.fitting import FEWEST_GROUPS, FEWEST_PAIRS, fit, fit_task
 from core.lab.rater_agreement import FEWEST_COMMON, kappas
-from core.lab.votes import Vote, record_vote
+from core.lab.vote_files import Vote
+from core.lab.votes import record_vote
 from core.paths import PROJECT, Home
 from core.rewards import combine
 from core.tasks import create_task, perform, silent

@@ -12,22 +12,22 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from core.config import RunConfig, Tags, with_changes
+from core.config import RewardConfig, RunConfig, Tags, with_changes
 from core.engine.lab import measure, sample, stress
 from core.engine.training import train
-from core.errors import ConfigError, DataError, ModelError, RunError, StudioError
+from core.errors import ConfigError, DataError, ModelError, RewardError, RunError, StudioError
 from core.events import read_events
 from core.job_folder import Status
 from core.lab.board_files import BoardRow, board_from_rows
 from core.lab.boards import list_boards, load_board, save_board
-from core.lab.stress import StressResult, stress_pairs
+from core.lab.stress import StressResult, foretold, stress_pairs
 from core.paths import Home
+from core.ready_reward import with_missing_hashes
+from core.rewards import PRESETS
 from core.runs import create_run
 from core.tasks import TaskStopped, create_task, perform, silent
+from tests.build_boards import BAD, GOOD
 from tests.build_runs import Plan, build_run
-
-GOOD = "<reasoning>Airway.</reasoning><answer>give adrenaline now</answer>"
-BAD = "<reasoning>Airway.</reasoning><answer>wait and see</answer>"
 
 
 @pytest.fixture
@@ -170,12 +170,61 @@ def test_bundled_and_run_boards_are_measured_as_kept_copies(which: str, home: Ho
     assert source.measures.keys() < found.measures.keys()
 
 
-def test_measuring_again_after_a_stop_asks_the_models_nothing_twice(home: Home, asked: dict[str, Any]) -> None:
-    request = {"board": "bundled", "reward": asked["reward"]}
+def test_measuring_a_bundled_or_run_board_again_adds_to_its_copy(home: Home, asked: dict[str, Any]) -> None:
+    run = build_run(home, Plan(done=1))
+    request = {"board": "run:last:1", "reward": asked["reward"]}
+    first = measure(home, request, silent)["board"]
+    again = measure(home, request | {"board": f"run:{run.id}:01"}, silent)["board"]
+    assert first == again
+    assert [kept.about.source for kept in list_boards(home)] == [f"run:{run.id}:1"]
+
+
+def test_a_stop_while_a_bundled_board_is_measured_keeps_no_copy(home: Home, asked: dict[str, Any]) -> None:
     with pytest.raises(TaskStopped):
-        measure(home, request, stopping_in("scoring completions", at=300))
+        measure(home, {"board": "bundled", "reward": asked["reward"]}, stopping_in("scoring completions", at=8))
     assert list_boards(home) == []
-    assert measure(home, request, silent) == {"board": "measured"}
+
+
+def with_own(asked: dict[str, Any], sha256: str = "") -> dict[str, Any]:
+    """The same for a reward with a custom one."""
+    own = {"custom": [{"name": "own", "sha256": sha256}], "weights": {"own": 1.0}}
+    return asked | {"reward": asked["reward"] | own}
+
+
+def test_a_custom_reward_is_measured_under_the_hash_that_its_file_has(home: Home, asked: dict[str, Any]) -> None:
+    file = home.rewards / "own.py"
+    file.write_text("def reward(completions, **kwargs):\n    return [1.0] * len(completions)\n")
+    kept = save_board(home, "mine", board_from_rows([BoardRow("Q?", "give", text) for text in (GOOD, BAD)], "Mine"))
+    preset = RewardConfig.model_validate(with_own(asked)["reward"])
+    measure(home, {"board": kept, "reward": preset.model_dump()}, silent)
+    known = with_missing_hashes(home, preset)
+    assert load_board(home, kept).missing(known) == ()
+    file.write_text("def reward(completions, **kwargs):\n    return [0.5] * len(completions)\n")
+    assert load_board(home, kept).missing(with_missing_hashes(home, preset)) == ("own",)
+    with pytest.raises(RewardError, match="has changed"):
+        measure(home, {"board": kept, "reward": known.model_dump()}, silent)
+
+
+@pytest.mark.parametrize("task", [sample, measure])
+def test_a_reward_that_cannot_be_scored_with_is_refused_before_any_work(
+    task: Callable[..., Any], home: Home, asked: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("GRPO_STUDIO_JUDGE_KEY", "OPENAI_API_KEY", "OPENAI_BASE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    wanted = {sample: {}, measure: {"board": "bundled"}}[task]
+    judged = asked | {"reward": asked["reward"] | {"judge": {}}}
+    for request, error, message in (
+        (with_own(asked), RewardError, "no custom reward own"),
+        (judged, ConfigError, "needs a key"),
+    ):
+        whole = request if task is sample else {"reward": request["reward"], **wanted}
+        with pytest.raises(error, match=message):
+            task(home, whole, never)
+    assert list_boards(home) == []
+
+
+def never(phase: str, done: int = 0, total: int = 0) -> None:
+    raise AssertionError(f"{phase} has begun")
 
 
 def test_a_board_that_is_not_there_cannot_be_measured(home: Home, asked: dict[str, Any]) -> None:
@@ -187,6 +236,12 @@ def test_a_reward_with_other_models_is_tried_on_the_stress_set_in_a_task(home: H
     request = {"reward": asked["reward"], "tags": Tags(answer="final").model_dump()}
     found = StressResult.from_json(stress(home, request, silent))
     assert sum(found.pairs) == len(stress_pairs())
+    assert tag_shares(found) == tag_shares(foretold(PRESETS["robust"]))  # the same, read by the given names
+
+
+def tag_shares(found: StressResult) -> dict[str, float]:
+    """The share of each trick's pairs that the tags catch."""
+    return dict(zip(found.tricks, found.caught[:, found.names.index("tags")], strict=True))
 
 
 def alerts(home: Home, config: RunConfig) -> list[str]:

@@ -8,14 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.config import CustomReward, RewardConfig
-from core.lab.board import Board, column
+from core.config import JUDGE, CustomReward, JudgeConfig, RewardConfig
+from core.lab.board import column
 from core.lab.board_files import BoardRow, board_from_rows
 from core.lab.boards import bundled_board, bundled_completions
 from core.lab.measuring import (
     REPETITION,
     SCORES,
     light_board,
+    measure,
     measured,
     shipped_scores,
     with_measures,
@@ -26,20 +27,9 @@ from core.paths import Home
 from core.rewards import PRESETS
 from core.scoring import Sample
 from core.tasks import TaskStopped
+from tests.build_boards import GOOD, LOOPING
+from tests.build_boards import board_of_texts as board
 from tests.build_scorers import Says, arithmetic_scorer
-
-GOOD = "<reasoning>Airway.</reasoning><answer>give adrenaline now</answer>"
-LOOPING = "<reasoning>Airway.</reasoning><answer>yes yes yes yes yes</answer> and so on"
-BARE = "give adrenaline now"
-
-
-def board(*texts: str, groups: int = 1) -> Board:
-    rows = [
-        BoardRow(f"What helps, case {group}?", "give adrenaline now", text)
-        for group in range(groups)
-        for text in texts or (GOOD, LOOPING, BARE)
-    ]
-    return board_from_rows(rows, "Mine")
 
 
 def test_light_measures_are_those_that_a_scorer_finds(tmp_path: Path) -> None:
@@ -90,13 +80,47 @@ def test_answers_of_nothing_but_repetition_do_not_give_the_fluency_without_it() 
     assert column("fluency", PRESETS["article"]) not in with_other_fluencies(mine, robust).measures
 
 
-def own_config() -> RewardConfig:
-    return PRESETS["robust"].model_copy(update={"custom": (CustomReward(name="own"),)})
+def own_config(sha256: str = "a" * 64) -> RewardConfig:
+    custom = (CustomReward(name="own", sha256=sha256),)
+    return PRESETS["robust"].model_copy(update={"custom": custom, "weights": {"own": 1.0}})
 
 
 def test_an_own_component_gets_a_column_with_gaps_for_no_opinion(tmp_path: Path) -> None:
-    found = measured(board(), arithmetic_scorer(own_config(), tmp_path, [Says([1.0, None, 0.0])]))
-    np.testing.assert_array_equal(found.measures["own"], [1.0, np.nan, 0.0])
+    config = own_config()
+    found = measured(board(), arithmetic_scorer(config, tmp_path, [Says([1.0, None, 0.0])]))
+    np.testing.assert_array_equal(found.measures[column("own", config)], [1.0, np.nan, 0.0])
+
+
+def test_scores_of_a_custom_reward_are_not_those_of_its_changed_file(tmp_path: Path) -> None:
+    found = measured(board(), arithmetic_scorer(own_config(), tmp_path, [Says([1.0, 0.5, 0.0])]))
+    assert found.missing(own_config()) == ()
+    assert found.missing(own_config("b" * 64)) == ("own",)
+    assert found.missing(own_config("")) == ("own",)
+
+
+@pytest.mark.parametrize(
+    "judge",
+    [JudgeConfig(model="other"), JudgeConfig(instruction="Be kind."), JudgeConfig(base_url="http://localhost:8000/v1")],
+)
+def test_scores_of_a_judge_are_not_those_of_another_one(judge: JudgeConfig, tmp_path: Path) -> None:
+    config = PRESETS["robust"].model_copy(update={"judge": JudgeConfig()})
+    found = measured(board(), arithmetic_scorer(config, tmp_path, [Says([1.0, 0.5, 0.0], JUDGE)]))
+    patient = config.model_copy(update={"judge": JudgeConfig(seconds=99)})
+    assert found.missing(config) == found.missing(patient) == ()
+    assert found.missing(config.model_copy(update={"judge": judge})) == (JUDGE,)
+
+
+def test_only_what_was_measured_now_is_to_be_written_back(tmp_path: Path) -> None:
+    mine = with_measures(board(), {"custom other": np.zeros(3)})
+    found = measure(mine, arithmetic_scorer(own_config(), tmp_path, [Says([1.0, 0.5, 0.0], notes=["Slow."])]))
+    assert "custom other" not in found.columns
+    assert {column(name, own_config()) for name in own_config().components} <= found.columns.keys()
+    assert (found.keys, found.notes) == (mine.keys, {"own": ("Slow.",)})
+
+
+def test_a_measured_board_carries_the_notes_of_its_components(tmp_path: Path) -> None:
+    scorer = arithmetic_scorer(own_config(), tmp_path, [Says([1.0, 0.5, 0.0], notes=["Slow."])])
+    assert measured(measured(board(), scorer), scorer).notes == (*board().notes, "Slow.")
 
 
 def stopping(after: int) -> Callable[[str, int, int], None]:

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.config import CustomReward, JudgeConfig, RewardConfig, Tags
+from core.config import JUDGE, CustomReward, JudgeConfig, RewardConfig, Tags
+from core.errors import DataError, MissingColumn, RewardError
 from core.lab.measuring import measured
 from core.lab.stress import (
     CAUGHT,
@@ -18,6 +19,7 @@ from core.lab.stress import (
     StressResult,
     foretold,
     is_foretold,
+    run_warning,
     stress,
     stress_board,
     stress_pairs,
@@ -131,8 +133,6 @@ def test_weights_decide_what_slips_through() -> None:
 
 
 def test_the_board_of_a_result_must_be_measured_for_the_reward(tmp_path: Path) -> None:
-    from core.errors import DataError
-
     board = measured(stress_board(), arithmetic_scorer(ROBUST, tmp_path))
     with pytest.raises(DataError, match="own has not been measured"):
         stress(own([])[0], board)
@@ -158,6 +158,27 @@ def test_built_in_presets_are_foretold_and_warned_about(preset: str) -> None:
     assert is_foretold(PRESETS[preset])
     text = stress_warning(PRESETS[preset])
     assert TRICKS[weakest(foretold(PRESETS[preset]))[0]] in text
+
+
+def test_a_column_that_the_stress_set_does_not_have_is_named_and_not_to_be_carried(tmp_path: Path) -> None:
+    config, _ = own([])
+    lacks = MissingColumn("Carry it along.", "dose", "ward")
+    scorer = arithmetic_scorer(config, tmp_path, [Says(lacks)])
+    with pytest.raises(RewardError, match="needs the column ward, which the stress set does not have") as raised:
+        stress_with(scorer)
+    assert "arry" not in str(raised.value)
+    assert "needs the column ward" in run_warning(scorer, tmp_path / "config.json")
+
+
+def test_a_judge_is_not_asked_without_a_word_and_the_command_tries_this_very_reward(tmp_path: Path) -> None:
+    config = ROBUST.model_copy(update={"judge": JudgeConfig()})
+    scorer = arithmetic_scorer(config, tmp_path, [Says(AssertionError("the judge was asked"), JUDGE)])
+    said = run_warning(scorer, Path("/the runs/one/config.json"))
+    assert said.endswith("python -m core stress --config '/the runs/one/config.json'")
+
+
+def test_a_run_is_warned_of_what_is_foretold(tmp_path: Path) -> None:
+    assert run_warning(arithmetic_scorer(ROBUST, tmp_path), tmp_path) == stress_warning(ROBUST) != ""
 
 
 def test_a_warning_names_the_three_worst_tricks_and_counts_the_rest() -> None:

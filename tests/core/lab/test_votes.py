@@ -10,10 +10,12 @@ from itertools import combinations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
-from core.errors import ConfigError
+from core.errors import ConfigError, StorageError
+from core.lab import vote_files
+from core.lab.vote_files import Vote
 from core.lab.votes import (
-    Vote,
     pairs_to_judge,
     raters,
     record_ranking,
@@ -144,7 +146,8 @@ def test_lines_that_are_no_judgements_cost_nothing_else(home: Home) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from core.lab.votes import Vote, record_vote
+from core.lab.vote_files import Vote
+from core.lab.votes import record_vote
 from core.paths import Home
 for number in range(60):
     keys = [f"{int(sys.argv[2]) + 2 * number + side:016x}" for side in (0, 1)]
@@ -230,3 +233,13 @@ def test_a_group_is_asked_in_all_its_pairs(size: int, home: Home) -> None:
 
 def test_a_huge_group_is_not_taken_apart_for_a_few_pairs(home: Home) -> None:
     assert len(pairs_to_judge(scored_board(groups=1, size=20_000), home, "Ada", 30)) == 30
+
+
+def test_a_vote_that_waits_too_long_for_another_one_is_a_plain_error(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record_vote(home, vote(0, 1))
+    monkeypatch.setattr(vote_files, "_LOCK_SECONDS", 0)
+    with FileLock(only_file(home).with_suffix(".lock")), pytest.raises(StorageError, match="was not kept"):
+        record_vote(home, vote(1, 2))
+    assert len(votes(home)) == 1

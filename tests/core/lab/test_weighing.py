@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -11,40 +10,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from core.config import RewardConfig
+from core.advantages import Aggregation, advantages
 from core.errors import DataError
-from core.lab.board import Board, column
+from core.lab import ordering, weighing
 from core.lab.ordering import agreement, ranks
 from core.lab.weighing import flips, weigh, why
-from core.rewards import PRESETS, VALIDITY, Aggregation, Floats, advantages, combine
-from core.scoring import Sample
+from core.rewards import PRESETS, VALIDITY, Floats, combine
+from tests.build_boards import ARTICLE, weighted
+from tests.build_boards import board_of_scores as board
 
-ARTICLE, NOTEBOOK = PRESETS["article"], PRESETS["notebook"]
-
-
-def board(
-    scores: Sequence[Sequence[float]] | Floats,
-    groups: str,
-    config: RewardConfig = ARTICLE,
-    valid: Sequence[bool] | None = None,
-    grades: Sequence[float] | None = None,
-) -> Board:
-    """A board whose component scores under `config` are `scores`, one letter of `groups` for each completion."""
-    table, rows = np.asarray(scores, dtype=np.float64), range(len(groups))
-    kept = np.ones(len(groups), dtype=bool) if valid is None else np.array(valid, dtype=bool)
-    return Board(
-        title="",
-        samples=tuple(Sample("Question?", "Reference.", f"completion {row}", groups[row]) for row in rows),
-        kinds=("",) * len(groups),
-        grades=np.full(len(groups), math.nan) if grades is None else np.array(grades, dtype=np.float64),
-        valid=kept,
-        well_formed=kept,
-        measures={column(name, config): table[:, position] for position, name in enumerate(config.components)},
-    )
-
-
-def weighted(semantic: float, fluency: float, tags: float) -> RewardConfig:
-    return ARTICLE.model_copy(update={"weights": {"semantic": semantic, "fluency": fluency, "tags": tags}})
+NOTEBOOK = PRESETS["notebook"]
 
 
 BOARD = board(
@@ -188,6 +163,24 @@ def test_flips_worked_out_by_hand() -> None:
     assert (found.pairs, found.of) == (1, 4)  # the tie of group b that is broken has not turned round
     assert found.rank_change.tolist() == [-1, 1, 0, 0, -1]
     assert found.new_winners == 1  # in group b the one that is best was best before, beside another
+
+
+def test_pairs_without_number_are_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups so large that a slider would wait for them: what needs no pairs is still told."""
+    made = board([[0.9, 0, 0], [0.5, 0, 0], [0.1, 0, 0]], "aaa", grades=[2, 1, 0])
+    for module in (ordering, weighing):
+        monkeypatch.setattr(module, "MOST_PAIRS", 2)
+    found = weigh(made, ARTICLE)
+    changed = flips(made, found.rewards, -found.rewards)
+    assert (found.agreement, changed.pairs, changed.of) == (None, None, 3)
+    assert changed.rank_change.tolist() == [-2, 0, 2]
+
+
+def test_only_graded_completions_count_towards_too_many_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ordering, "MOST_PAIRS", 2)
+    grades = [math.nan] * 4
+    made = board([[0.9, 0, 0], [0.5, 0, 0], [0.1, 0, 0], [0.2, 0, 0]], "aaaa", grades=[*grades[:2], 0, 1])
+    assert weigh(made, ARTICLE).agreement == 1.0
 
 
 scores_of_eight = arrays.arrays(np.float64, (8, 3), elements=st.floats(-1, 1))

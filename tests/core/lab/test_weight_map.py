@@ -3,39 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
-from core.config import RewardConfig
 from core.errors import ConfigError, DataError
 from core.lab import weight_map as module
-from core.lab.board import Board, column
+from core.lab.board import Board
 from core.lab.ordering import agreement
 from core.lab.weight_map import simplex, weight_map
-from core.rewards import PRESETS, Floats, combine
-from core.scoring import Sample
+from core.rewards import combine
+from tests.build_boards import ARTICLE, board_of_scores, weighted
 
-ARTICLE = PRESETS["article"]
 THREE = ("semantic", "fluency", "tags")
-
-
-def weighted(semantic: float, fluency: float, tags: float) -> RewardConfig:
-    return ARTICLE.model_copy(update={"weights": {"semantic": semantic, "fluency": fluency, "tags": tags}})
-
-
-def board(scores: Floats, groups: Sequence[int], grades: Floats, valid: Sequence[bool] | None = None) -> Board:
-    kept = np.ones(len(groups), dtype=bool) if valid is None else np.array(valid, dtype=bool)
-    return Board(
-        title="",
-        samples=tuple(Sample("", "", str(row), str(group)) for row, group in enumerate(groups)),
-        kinds=("",) * len(groups),
-        grades=grades,
-        valid=kept,
-        well_formed=kept,
-        measures={column(name, ARTICLE): scores[:, position] for position, name in enumerate(THREE)},
-    )
 
 
 def random_board(completions: int = 40, seed: int = 0) -> Board:
@@ -45,7 +25,8 @@ def random_board(completions: int = 40, seed: int = 0) -> Board:
     grades[random.random(completions) < 0.2] = math.nan
     scores = random.choice([-1.0, -0.5, 0.0, 0.5, 1.0], (completions, 3))
     groups = random.integers(0, 7, completions).tolist()
-    return board(scores, groups, grades, (random.random(completions) > 0.2).tolist())
+    valid = (random.random(completions) > 0.2).tolist()
+    return board_of_scores(scores, groups, grades=grades, valid=valid)
 
 
 @pytest.mark.parametrize("terms", [THREE, ("semantic", "fluency"), ("tags", "semantic")])
@@ -72,7 +53,8 @@ def test_blocks_of_points_and_pairs_change_nothing(monkeypatch: pytest.MonkeyPat
 def test_the_component_that_knows_the_order_is_found() -> None:
     grades = np.array([0.0, 1, 2, 0, 1, 2])
     scores = np.column_stack([grades / 2, 1 - grades / 2, np.zeros(6)])
-    found = weight_map(board(scores, [0, 0, 0, 1, 1, 1], grades), weighted(0.1, 0.9, 0.0), ("semantic", "fluency"), 11)
+    made = board_of_scores(scores, "aaabbb", grades=grades)
+    found = weight_map(made, weighted(0.1, 0.9, 0.0), ("semantic", "fluency"), 11)
     assert (found.agreement[0], found.agreement[-1]) == (0.0, 1.0)  # all fluency; all semantic
     assert found.agreement[5] == 0.5  # in the middle all are tied
     assert found.points[found.best] == pytest.approx([0.6, 0.4])  # the best that is nearest to what there is now
@@ -127,7 +109,7 @@ def test_weights_on_the_map_are_marked_at_the_nearest_point() -> None:
 @pytest.mark.parametrize("grades", [[math.nan, math.nan, math.nan], [1.0, 2.0, 2.0], [1.0, math.nan, 2.0]])
 def test_nothing_to_agree_with_is_told(grades: list[float]) -> None:
     with pytest.raises(DataError, match="nothing to agree with"):
-        weight_map(board(np.zeros((3, 3)), [0, 1, 1], np.array(grades)), ARTICLE, THREE)
+        weight_map(board_of_scores(np.zeros((3, 3)), "abb", grades=grades), ARTICLE, THREE)
 
 
 def test_too_many_pairs_are_refused_and_many_make_the_map_coarser(monkeypatch: pytest.MonkeyPatch) -> None:
