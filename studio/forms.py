@@ -194,6 +194,7 @@ def reward_preset(home: Home) -> RewardConfig:
         required=True,
         key="reward_preset",
         format_func=lambda name: output.escape(preset_title(name)),
+        wrap=True,
     )
     reward = found[str(chosen)]
     st.caption(PRESET_NOTES.get(reward.preset, f"Saved on the Rewards page: {formula(reward.weights)}."))

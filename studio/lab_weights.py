@@ -37,8 +37,6 @@ that, with them, no component seems to decide anything."""
 _FINE: tuple[Word, ...] = ("balanced", "off")
 """Verdicts that need no explanation."""
 _SLIDER_STEP = 0.01
-_ONE_LINE = 3
-"""Presets that stand beside each other; more take several lines, which only pills do."""
 
 
 def presets(home: Home) -> None:
@@ -46,8 +44,7 @@ def presets(home: Home) -> None:
     found = all_presets(home)
     reward = lab_state.reward()
     state.show(_PRESET, reward.preset if reward.preset in found else None)
-    choose = st.segmented_control if len(found) <= _ONE_LINE else st.pills
-    choose(
+    st.segmented_control(
         "Start from",
         list(found),
         key=_PRESET,
@@ -56,6 +53,7 @@ def presets(home: Home) -> None:
         args=(home, found),
         label_visibility="collapsed",
         width="stretch",
+        wrap=True,
     )
     problem = state.refusal(_PRESET)
     if problem:
