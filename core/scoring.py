@@ -7,7 +7,7 @@ this half needs no PyTorch, and a test can use arithmetic in their place. `core.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Protocol
@@ -153,13 +153,7 @@ class Scorer:
             StudioError: a component is broken; the message names it.
         """
         parsed = tuple(parse(sample.completion, self.tags) for sample in samples)
-        valid, answers = validity(parsed, samples), judged_texts(parsed)
-        components = np.zeros((len(samples), len(self.config.components)))
-        components[:, 0] = self._semantic(answers, samples)
-        components[:, 1] = self._fluency(answers, samples)
-        components[:, 2] = [text_measures.tag_score(p, self.config.parser) for p in parsed]
-        for column, other in enumerate(self._others, start=len(COMPONENTS)):
-            components[:, column] = opinions(other.name, len(samples), partial(other.scores, samples))
+        valid, components = validity(parsed, samples), self._components(samples, parsed, self.config.components)
         groups, weights = [sample.group for sample in samples], self.config.weight_vector
         filled = fill_missing(components, groups)
         reward = combine(filled, weights, valid, self.config.invalid_reward)
@@ -173,6 +167,26 @@ class Scorer:
             effective=effective_weights(filled, weights, reward, groups),
             parsed=parsed,
         )
+
+    def components(self, samples: Sequence[Sample], names: Sequence[str]) -> Floats:
+        """The scores of the components of these names alone, shape (samples, names); the others are not asked.
+
+        Raises:
+            StudioError: as `score`.
+        """
+        return self._components(samples, [parse(sample.completion, self.tags) for sample in samples], names)
+
+    def _components(self, samples: Sequence[Sample], parsed: Sequence[Parsed], names: Sequence[str]) -> Floats:
+        answers = judged_texts(parsed)
+        ways: dict[str, Callable[[], Floats | list[float]]] = {
+            "semantic": lambda: self._semantic(answers, samples),
+            "fluency": lambda: self._fluency(answers, samples),
+            "tags": lambda: [text_measures.tag_score(p, self.config.parser) for p in parsed],
+        }
+        for other in self._others:
+            ways[other.name] = partial(opinions, other.name, len(samples), partial(other.scores, samples))
+        columns = [np.asarray(ways[name](), dtype=np.float64) for name in names]
+        return np.column_stack(columns) if columns else np.zeros((len(samples), 0))
 
     def _semantic(self, answers: Sequence[str], samples: Sequence[Sample]) -> list[float]:
         """Nothing is like an answer that is empty; without a reference there is no opinion."""

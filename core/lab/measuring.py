@@ -132,33 +132,36 @@ class Measured:
 
 
 def measured(board: Board, scorer: Scorer, tell: Tell = silent) -> Board:
-    """The board with every component of the scorer's configuration measured; see `measure`."""
+    """The board with what it lacked of the scorer's configuration; see `measure`."""
     found = measure(board, scorer, tell)
     notes = dict.fromkeys((*board.notes, *chain.from_iterable(found.notes.values())))
     return replace(with_measures(board, found.columns), notes=tuple(notes))
 
 
 def measure(board: Board, scorer: Scorer, tell: Tell = silent) -> Measured:
-    """Measure every component of the scorer's configuration.
+    """Measure what the board lacks of the scorer's configuration; lacking nothing, ask what is not built in again.
 
     Args:
-        board: the completions; custom rewards and the judge are asked again, all else comes from the score cache.
+        board: the completions.
         scorer: with the board's tags.
         tell: is told how far it is, and may stop the work between two groups.
 
     Raises:
         StudioError: a component is broken.
     """
+    config = scorer.config
+    names = board.missing(config) or config.components[len(COMPONENTS) :]
     parts = []
     for rows in _portions(board):
         tell("scoring completions", rows.start, len(board))
-        parts.append(scorer.score(board.samples[rows]).components)
+        parts.append(scorer.components(board.samples[rows], names))
     tell("scoring completions", len(board), len(board))
-    table = np.concatenate(parts) if parts else np.zeros((0, len(scorer.config.components)))
-    fresh = {column(name, scorer.config): table[:, place] for place, name in enumerate(scorer.config.components)}
-    known = with_other_fluencies(with_measures(board, fresh), scorer.config).measures
+    table = np.concatenate(parts) if parts else np.zeros((0, len(names)))
+    fresh = {column(name, config): table[:, place] for place, name in enumerate(names)}
+    known = with_other_fluencies(with_measures(board, fresh), config).measures
     columns = {name: values for name, values in known.items() if name in fresh or name not in board.measures}
-    return Measured(board.keys, columns, scorer.notes_by_component())
+    notes = {name: said for name, said in scorer.notes_by_component().items() if name in names}
+    return Measured(board.keys, columns, notes)
 
 
 def _portions(board: Board) -> Iterator[slice]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from core.config import DEFAULT_TAGS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig, Tags
 from core.errors import MissingColumn, RewardError, StudioError
 from core.lab.board import Board
-from core.lab.measuring import light_board, measured, with_shipped_scores
+from core.lab.measuring import light_board, measured, with_measures, with_shipped_scores
 from core.paths import ASSETS
 from core.rewards import VALIDITY, Floats, combine
 from core.scoring import Sample, Scorer
@@ -166,13 +166,13 @@ def _by_trick(values: NDArray[np.bool_] | Floats, number: NDArray[np.intp]) -> F
 
 
 def stress_with(scorer: Scorer, tell: Tell = silent) -> StressResult:
-    """What the scorer's reward makes of the stress set; 140 completions are scored, where they are not in the cache.
+    """What the scorer's reward makes of the stress set; what the embedded models say of it comes with the studio.
 
     Raises:
         StudioError: a component is broken.
     """
     try:
-        return stress(scorer.config, measured(stress_board(scorer.tags), scorer, tell))
+        return stress(scorer.config, measured(_shipped_board(scorer.tags), scorer, tell))
     except MissingColumn as error:
         raise RewardError(
             f"The custom reward {error.reward}.py needs the column {error.column}, which the stress set does not have. "
@@ -188,12 +188,14 @@ def is_foretold(config: RewardConfig) -> bool:
 
 def foretold(config: RewardConfig) -> StressResult:
     """What `config` makes of the stress set, from the scores that come with the studio; see `is_foretold`."""
-    return stress(config, _measured_stress_board())
+    return stress(config, _shipped_board(DEFAULT_TAGS))
 
 
 @cache
-def _measured_stress_board() -> Board:
-    return with_shipped_scores(stress_board())
+def _shipped_board(tags: Tags) -> Board:
+    """The stress set with the scores of the embedded models; what a completion says does not depend on its tags."""
+    board, shipped = stress_board(tags), with_shipped_scores(stress_board())
+    return with_measures(board, {**shipped.measures, **board.measures})
 
 
 def stress_warning(config: RewardConfig) -> str:

@@ -114,8 +114,25 @@ def test_only_what_was_measured_now_is_to_be_written_back(tmp_path: Path) -> Non
     mine = with_measures(board(), {"custom other": np.zeros(3)})
     found = measure(mine, arithmetic_scorer(own_config(), tmp_path, [Says([1.0, 0.5, 0.0], notes=["Slow."])]))
     assert "custom other" not in found.columns
-    assert {column(name, own_config()) for name in own_config().components} <= found.columns.keys()
+    lacking = {column(name, own_config()) for name in mine.missing(own_config())}
+    assert lacking and lacking <= found.columns.keys()
     assert (found.keys, found.notes) == (mine.keys, {"own": ("Slow.",)})
+
+
+def test_only_what_is_missing_is_asked_for(tmp_path: Path) -> None:
+    known = measured(board(), arithmetic_scorer(PRESETS["robust"], tmp_path))
+    elsewhere = tmp_path / "without a cache of scores"
+    elsewhere.mkdir()
+    scorer = arithmetic_scorer(own_config(), elsewhere, [Says([1.0, 0.5, 0.0])])
+    found = measure(known, scorer)
+    assert scorer._similarity.calls == 0  # type: ignore[attr-defined]
+    assert set(found.columns) == {column("own", own_config())}
+
+
+def test_with_nothing_missing_what_is_not_built_in_is_asked_again(tmp_path: Path) -> None:
+    known = measured(board(), arithmetic_scorer(own_config(), tmp_path, [Says([1.0, 0.5, 0.0])]))
+    again = measured(known, arithmetic_scorer(own_config(), tmp_path, [Says([0.0, 0.5, 1.0])]))
+    assert again.measures[column("own", own_config())].tolist() == [0.0, 0.5, 1.0]
 
 
 def test_a_measured_board_carries_the_notes_of_its_components(tmp_path: Path) -> None:
