@@ -23,17 +23,17 @@ import torch
 from sentence_transformers import SentenceTransformer, util
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from core.cache import ScoreCache
 from core.config import EMBEDDED_POLICY, EMBEDDED_SIMILARITY, Tags
 from core.engine.device import choose_compute
 from core.engine.scorers import CausalLanguageModel, in_length_order, load_similarity
 from core.lab.boards import bundled_completions
 from core.models import locate
-from core.parsing import parse
 from core.paths import Home
-from core.rewards import PRESETS, Floats
-from core.scoring import Sample, Scorer, SimilarityModel, judged_texts
-from core.text_measures import notebook_fluency, tag_score
+from core.reward.formula import PRESETS, Floats
+from core.reward.parsing import parse
+from core.reward.score_cache import ScoreCache
+from core.reward.scoring import Sample, Scorer, SimilarityModel, judged_texts
+from core.reward.text_measures import notebook_fluency, tag_score
 
 COMPLETIONS = 256
 CALL = 8

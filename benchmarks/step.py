@@ -28,8 +28,8 @@ from core.errors import StudioError
 from core.events import EventTail, Metrics, latest_metrics, read_events
 from core.paths import PROJECT, Home
 from core.presets import preset_config
+from core.reward.scoring import Sample, Scores
 from core.runs import Run, create_run
-from core.scoring import Sample, Scores
 
 STEPS = 4
 WARM_UP = 1

@@ -13,8 +13,8 @@ from core.lab.board import Board, column
 from core.lab.ordering import agreement
 from core.lab.weight_map import WeightMap, weight_map
 from core.paths import Home
-from core.rewards import PRESETS, combine
-from core.scoring import Sample
+from core.reward.formula import PRESETS, combine
+from core.reward.scoring import Sample
 
 POINTS = 5000
 COMPLETIONS = 1000

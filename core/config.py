@@ -49,7 +49,7 @@ class _Config(BaseModel):
 
 
 Parser = Literal["lenient", "strict"]
-"""Whether faults of form, such as text outside the tags, cost tag score; see `core.parsing`."""
+"""Whether faults of form, such as text outside the tags, cost tag score; see `core.reward.parsing`."""
 Fluency = Literal["answer", "answer_without_repetition", "reference_batch"]
 """What perplexity is taken of: each answer; the same less a penalty for repetition; or, as the published notebook does,
 the reference answers in batches of eight."""
@@ -151,7 +151,7 @@ class JudgeConfig(_Config):
 
 
 class RewardConfig(_Config):
-    """How a completion is turned into one number; see `core.rewards` for the formula."""
+    """How a completion is turned into one number; see `core.reward.formula` for the formula."""
 
     preset: str = "robust"
     """The name of the preset that this was made from: built in or saved by the user."""

@@ -19,7 +19,6 @@ from typing import Any
 import psutil
 
 from core.config import RunConfig, with_changes
-from core.custom_rewards import keep, sources, unhashed
 from core.datasets import fingerprint, read_rows, training_rows
 from core.errors import DataError, RunError, StorageError
 from core.job_folder import JobFolder, Status, process
@@ -27,7 +26,8 @@ from core.locks import locked
 from core.machine import cpu_cores, nvidia_gpus
 from core.models import locate
 from core.paths import PROJECT, Home
-from core.ready_reward import ready_reward
+from core.reward.custom_files import keep, sources, unhashed
+from core.reward.ready import ready_reward
 from core.runs import Run, create_run, list_runs
 from core.secrets import hide_environment
 from core.tasks import Task, create_task

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from core.config import AdapterConfig, PromptConfig, RunConfig, TrainConfig
 from core.errors import ConfigError
 from core.prompts import CONCISE_SYSTEM, EXAMPLES
-from core.rewards import PRESETS
+from core.reward.formula import PRESETS
 
 
 @dataclass(frozen=True)

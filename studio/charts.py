@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from core.verdicts import component_title
+from core.reward.verdicts import component_title
 from studio.settings import CHART_POINTS
 
 Option = dict[str, Any]

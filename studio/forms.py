@@ -16,9 +16,9 @@ from core.errors import DataError
 from core.models import EMBEDDED
 from core.paths import Home
 from core.presets import SIZES
-from core.reward_presets import all_presets
-from core.rewards import PRESET_NOTES
-from core.verdicts import component_help, component_title
+from core.reward.formula import PRESET_NOTES
+from core.reward.presets import all_presets
+from core.reward.verdicts import component_help, component_title
 from studio import output, state
 from studio.data_model import Kind, kind_of
 from studio.uploads import store_upload

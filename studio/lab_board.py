@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from core.advantages import Aggregation, Scale
 from core.config import RewardConfig
 from core.errors import ConfigError
 from core.lab.board import Board
 from core.lab.boards import RUN, boards_folder, load_board
 from core.lab.weighing import Flips, Weighed, flips, weigh
 from core.paths import Home
+from core.reward.advantages import Aggregation, Scale
 from studio import lab_state
 
 _KEPT_BOARDS = 8

@@ -7,10 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.config import CustomReward
-from core.custom_rewards import CustomFile, add_custom, custom_reward, list_custom, templates
 from core.errors import StudioError
 from core.paths import Home
-from core.verdicts import component_title
+from core.reward.custom_files import CustomFile, add_custom, custom_reward, list_custom, templates
+from core.reward.verdicts import component_title
 from studio import lab_judge, lab_state, lab_tasks, lab_trial, output, state
 from studio.lab_board import Opened
 

@@ -15,8 +15,8 @@ from core.lab.vote_files import Vote
 from core.lab.votes import raters, votes
 from core.lab.weight_map import WeightMap, weight_map
 from core.paths import Home
-from core.rewards import Floats
-from core.verdicts import component_title
+from core.reward.formula import Floats
+from core.reward.verdicts import component_title
 from studio import lab_weights, output
 from studio.charts import AMBER, TEAL, Option
 from studio.lab_board import Opened, reward_of_sliders

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from core.lab.weighing import Weighed
-from core.rewards import Floats
-from core.verdicts import component_title
+from core.reward.formula import Floats
+from core.reward.verdicts import component_title
 from studio.charts import TEAL, Option
 from studio.lab_board import View
 

@@ -9,9 +9,9 @@ import pandas as pd
 import streamlit as st
 
 from core.lab.board import Board
-from core.parsing import parse
-from core.rewards import VALIDITY
-from core.verdicts import component_title
+from core.reward.formula import VALIDITY
+from core.reward.parsing import parse
+from core.reward.verdicts import component_title
 from studio import lab_state, output
 from studio.lab_board import Opened, View
 

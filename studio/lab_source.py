@@ -10,8 +10,8 @@ from core.config import RewardConfig
 from core.lab.boards import BUNDLED, RUN, KeptBoard, bundled_board, list_boards
 from core.lab.run_boards import steps_with_completions
 from core.paths import Home
+from core.reward.verdicts import component_title
 from core.runs import find_run, list_runs
-from core.verdicts import component_title
 from studio import lab_state, lab_tasks, output
 from studio.lab_board import Opened
 

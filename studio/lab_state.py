@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from core.config import RewardConfig
-from core.rewards import PRESETS
+from core.reward.formula import PRESETS
 
 _BOARD = "lab.board"
 """The selector of sample completions; its key is what `core.lab.boards.load_board` takes."""

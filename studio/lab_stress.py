@@ -11,7 +11,7 @@ from core.config import COMPONENTS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, Reward
 from core.errors import ConfigError, StudioError
 from core.lab.stress import REWARD, TRICKS, StressResult, foretold, is_foretold, stress_pairs, warning
 from core.paths import Home
-from core.ready_reward import with_missing_hashes
+from core.reward.ready import with_missing_hashes
 from studio import lab_tasks, output
 from studio.lab_board import reward_of_sliders
 from studio.lab_ranking import title

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.custom_rewards import CustomFile
 from core.paths import Home
-from core.reward_trial import Trial
+from core.reward.custom_files import CustomFile
+from core.reward.trial import Trial
 from studio import lab_tasks, output
 
 

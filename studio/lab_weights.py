@@ -6,15 +6,15 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from core.advantages import Aggregation, Scale
 from core.config import RewardConfig
 from core.errors import StudioError
 from core.lab.weighing import Weighed, why
 from core.paths import Home
-from core.ready_reward import with_missing_hashes
-from core.reward_presets import all_presets, broken_presets, delete_preset, save_preset
-from core.rewards import PRESET_NOTES, PRESETS, VALIDITY
-from core.verdicts import MEANINGS, Word, component_help, component_title
+from core.reward.advantages import Aggregation, Scale
+from core.reward.formula import PRESET_NOTES, PRESETS, VALIDITY
+from core.reward.presets import all_presets, broken_presets, delete_preset, save_preset
+from core.reward.ready import with_missing_hashes
+from core.reward.verdicts import MEANINGS, Word, component_help, component_title
 from studio import lab_state, output, state, words
 from studio.lab_board import View, reward_of_sliders
 from studio.words import Colour

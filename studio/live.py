@@ -18,9 +18,9 @@ from core.config import RunConfig
 from core.errors import StudioError
 from core.events import Metrics
 from core.paths import Home
-from core.rewards import VALIDITY
+from core.reward.formula import VALIDITY
+from core.reward.verdicts import MEANINGS, component_title, validity_word, weight_word
 from core.runs import Run
-from core.verdicts import MEANINGS, component_title, validity_word, weight_word
 from studio import charts, dialogs, output, words
 from studio.feed import RunFeed, feed_of
 

@@ -16,7 +16,7 @@ import streamlit as st
 
 from core.config import Tags
 from core.errors import StudioError
-from core.parsing import parse
+from core.reward.parsing import parse
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:&@-])")
 _TAIL_BYTES = 65_536

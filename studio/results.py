@@ -9,8 +9,8 @@ import streamlit as st
 
 from core.completions import Completion, HeldOut, held_out, read_completions, step_file
 from core.config import RunConfig, Tags
+from core.reward.verdicts import component_title
 from core.runs import Run
-from core.verdicts import component_title
 from studio import output
 from studio.settings import LOG_LINES
 

@@ -9,8 +9,8 @@ from typing import Literal
 from core.config import RunConfig
 from core.events import Metrics
 from core.job_folder import State, Status
+from core.reward.verdicts import component_title
 from core.text import duration
-from core.verdicts import component_title
 
 Colour = Literal["red", "orange", "yellow", "green", "blue", "gray", "violet"]
 

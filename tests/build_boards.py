@@ -10,8 +10,8 @@ import numpy as np
 from core.config import RewardConfig
 from core.lab.board import Board, column
 from core.lab.board_files import BoardRow, board_from_rows
-from core.rewards import PRESETS, Floats
-from core.scoring import Sample
+from core.reward.formula import PRESETS, Floats
+from core.reward.scoring import Sample
 
 ARTICLE = PRESETS["article"]
 

@@ -11,19 +11,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 import psutil
 
-from core.advantages import advantages, effective_weights
 from core.completions import AFTER, BEFORE
 from core.config import RunConfig, Tags, with_changes
 from core.engine.reporting import write_completions
 from core.events import EventWriter, Metrics
 from core.job_folder import State
-from core.parsing import parse
 from core.paths import Home
 from core.presets import preset_config
-from core.rewards import VALIDITY, combine
+from core.reward.advantages import advantages, effective_weights
+from core.reward.formula import VALIDITY, combine
+from core.reward.parsing import parse
+from core.reward.scoring import Sample, Scores
+from core.reward.text_measures import tag_score
 from core.runs import CHECKPOINT_LAST_FILE, Run, create_run
-from core.scoring import Sample, Scores
-from core.text_measures import tag_score
 
 HOSTILE = (
     "<img src=x onerror=alert(1)> ![pixel](http://evil.example/p.png) [link](javascript:alert(1)) **bold** :red[x]"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.cache import ScoreCache
 from core.config import RewardConfig, Tags
-from core.scoring import Component, Sample, Scorer
+from core.reward.score_cache import ScoreCache
+from core.reward.scoring import Component, Sample, Scorer
 
 
 class SharedWords:

@@ -11,8 +11,8 @@ import numpy as np
 from core.config import RewardConfig
 from core.lab.board import Board, column
 from core.lab.vote_files import Vote
-from core.rewards import PRESETS
-from core.scoring import Sample
+from core.reward.formula import PRESETS
+from core.reward.scoring import Sample
 
 ARTICLE = PRESETS["article"]
 

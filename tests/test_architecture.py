@@ -18,7 +18,7 @@ from core.paths import PROJECT
 ENGINE_USERS = {
     "core/worker.py",
     "core/__main__.py",
-    "core/cli.py",
+    "core/commands/cli.py",
     "core/data/sources.py",  # its task downloads data sets
 }
 HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "sentence_transformers", "vllm", "unsloth")

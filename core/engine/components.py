@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from core.cache import ScoreCache
 from core.config import RewardConfig, Tags
-from core.custom_rewards import kept_sources, sources
-from core.engine.custom_rewards import CustomComponent
+from core.engine.custom_component import CustomComponent
 from core.engine.judge import JudgeComponent
 from core.paths import Home
+from core.reward.custom_files import kept_sources, sources
+from core.reward.score_cache import ScoreCache
+from core.reward.scoring import Component
 from core.runs import Run
-from core.scoring import Component
 
 
 def open_components(

@@ -19,13 +19,13 @@ import openai
 from openai import AsyncOpenAI
 from pydantic import BaseModel, Field, ValidationError
 
-from core.cache import ScoreCache
 from core.config import JUDGE, JudgeConfig, Tags
 from core.errors import RewardError
-from core.judge_endpoint import KEYS, judge_endpoint
-from core.judge_prompt import system_text
-from core.parsing import parse
-from core.scoring import Sample
+from core.reward.judge_endpoint import KEYS, judge_endpoint
+from core.reward.judge_prompt import system_text
+from core.reward.parsing import parse
+from core.reward.score_cache import ScoreCache
+from core.reward.scoring import Sample
 
 _LONGEST = 20_000
 """Characters of a text that the judge is shown; a model that writes without end must not cost without end."""
@@ -91,7 +91,7 @@ class JudgeComponent:
         """Look the endpoint and its key up; nothing is asked yet.
 
         Raises:
-            ConfigError: as `core.judge_endpoint.judge_endpoint`.
+            ConfigError: as `core.reward.judge_endpoint.judge_endpoint`.
         """
         self._config = config
         self._tags = tags

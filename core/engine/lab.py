@@ -26,9 +26,9 @@ from core.lab.stress import stress_with
 from core.paths import Home
 from core.presets import preset_config
 from core.prompts import conversation_text
-from core.ready_reward import ready_reward
+from core.reward.ready import ready_reward
+from core.reward.scoring import Sample
 from core.runs import Run, find_run
-from core.scoring import Sample
 from core.tasks import TaskStopped, Tell
 
 _SAMPLED, _COPIED = "samples", "measured"

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import torch
 
-from core.cache import ScoreCache
 from core.config import DEFAULT_TAGS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig
 from core.engine.device import choose_compute
 from core.engine.scorers import CausalLanguageModel, load_similarity
@@ -19,8 +18,9 @@ from core.lab.boards import bundled_completions
 from core.lab.measuring import SCORES, ShippedScore, measured
 from core.lab.stress import stress_board
 from core.paths import Home, write_bytes
-from core.rewards import PRESETS
-from core.scoring import Scorer
+from core.reward.formula import PRESETS
+from core.reward.score_cache import ScoreCache
+from core.reward.scoring import Scorer
 from core.tasks import Tell, silent
 
 

@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 from core.completions import step_file
 from core.events import EventWriter, Kind, Metrics
 from core.job_folder import State
+from core.reward.scoring import Sample, Scores
 from core.runs import Run
-from core.scoring import Sample, Scores
 from core.text import duration
 
 _STATUS_SECONDS = 0.5

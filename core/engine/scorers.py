@@ -14,18 +14,20 @@ import torch
 from sentence_transformers import CrossEncoder, SentenceTransformer
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 
-from core.cache import ScoreCache
 from core.config import RewardConfig, Tags
 from core.engine.components import open_components
 from core.engine.device import choose_compute
 from core.engine.policy import explained
 from core.models import EMBEDDED, locate
 from core.paths import Home
+from core.reward.score_cache import ScoreCache
+from core.reward.scoring import Scorer, SimilarityModel
 from core.runs import Run
-from core.scoring import Scorer, SimilarityModel
 
 MAX_TOKENS = 512
 BATCH = 8
+"""Texts a processor reads at once: more is mostly padding and large logits."""
+GPU_BATCH = 64
 
 
 def open_scorer(
@@ -129,7 +131,8 @@ class CausalLanguageModel:
         return cls(f"{_identity(name)}:{str(dtype).removeprefix('torch.')}", model, tokenizer)
 
     def mean_loss(self, texts: Sequence[str]) -> list[float]:
-        return in_length_order(texts, self._token_ids(texts), self._batch_loss)
+        batch = BATCH if self._model.device.type == "cpu" else GPU_BATCH
+        return in_length_order(texts, self._token_ids(texts), self._batch_loss, batch)
 
     def _token_ids(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each text behind one start token, so that the first word is scored as well."""

@@ -37,9 +37,9 @@ from core.events import Metrics
 from core.lab.stress import run_warning
 from core.paths import Home
 from core.prompts import conversation_text
-from core.rewards import VALIDITY
+from core.reward.formula import VALIDITY
+from core.reward.scoring import Sample, Scorer, Scores
 from core.runs import Run
-from core.scoring import Sample, Scorer, Scores
 
 HELD_OUT_BATCH = 8
 

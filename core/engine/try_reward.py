@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-from core.custom_rewards import source_of
-from core.engine.custom_rewards import CustomComponent, CustomRewardError
+from core.engine.custom_component import CustomComponent, CustomRewardError
 from core.errors import MissingColumn
 from core.lab.board import Board, sample_key
 from core.lab.boards import load_board
 from core.paths import Home
-from core.reward_trial import Trial
+from core.reward.custom_files import source_of
+from core.reward.trial import Trial
+from core.reward.trial_request import TryRequest, checked_request
 from core.tasks import Tell
-from core.trial_request import TryRequest, checked_request
 
 
 def try_reward(home: Home, arguments: Mapping[str, Any], progress: Tell) -> dict[str, Any]:
-    """The task "try_reward": a `core.trial_request.TryRequest` to a `Trial`.
+    """The task "try_reward": a `core.reward.trial_request.TryRequest` to a `Trial`.
 
     A file that fails is a trial as well; its `error` says how.
 

@@ -14,12 +14,12 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from core.component_identity import component_identity
 from core.config import COMPONENTS, DEFAULT_TAGS, RewardConfig, Tags
 from core.content_hash import content_hash
 from core.errors import DataError
-from core.rewards import Floats, fill_missing
-from core.scoring import Sample
+from core.reward.formula import Floats, fill_missing
+from core.reward.identity import component_identity
+from core.reward.scoring import Sample
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def column(component: str, config: RewardConfig) -> str:
 
     Fluency and tags mean different things under different configurations, and other models, another text of a custom
     reward and a judge that is told something else have columns of their own. A custom reward whose hash `config` does
-    not have is never measured: see `core.ready_reward`.
+    not have is never measured: see `core.reward.ready`.
     """
     if component == COMPONENTS[0]:
         return f"semantic {config.similarity_model}"

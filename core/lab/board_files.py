@@ -15,7 +15,7 @@ from core.data.records import named
 from core.errors import DataError
 from core.lab.board import Board, in_groups
 from core.lab.measuring import light_board
-from core.scoring import Sample
+from core.reward.scoring import Sample
 
 QUESTION, COMPLETION, GROUP, KIND, GRADE = "question", "completion", "group", "kind", "grade"
 REFERENCES = ("answer", "reference")

@@ -19,7 +19,7 @@ from core.config import DEFAULT_TAGS, Tags
 from core.errors import DataError
 from core.lab.board import Board
 from core.paths import write_bytes, write_json
-from core.scoring import Sample
+from core.reward.scoring import Sample
 
 ROWS, ABOUT = "board.parquet", "board.json"
 _MEASURE = "measure:"

@@ -21,8 +21,8 @@ from core.lab.measuring import Measured, light_board, with_measures, with_shippe
 from core.lab.run_boards import run_board
 from core.locks import locked
 from core.paths import ASSETS, Home, is_name, new_folder, valid_name
+from core.reward.scoring import Sample
 from core.runs import find_run
-from core.scoring import Sample
 
 BUNDLED = "bundled"
 """The id of the board that comes with the studio."""

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from core.config import RewardConfig
 from core.lab.board import Board
-from core.rewards import Floats, combine
+from core.reward.formula import Floats, combine
 from core.tasks import Tell
 
 OUTER_FOLDS = 10

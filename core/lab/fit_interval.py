@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from core.lab.bradley_terry import Rows
-from core.rewards import Floats
+from core.reward.formula import Floats
 
 WIDEST_INTERVAL = 0.3
 """An interval wider than this reaches, around a middling agreement, down to chance."""

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from core.config import RewardConfig
 from core.errors import DataError
-from core.verdicts import component_title
+from core.reward.verdicts import component_title
 
 CHANCE = 0.5
 """The share of pairs on which a reward that knows nothing agrees with a vote."""

@@ -23,7 +23,7 @@ from core.lab.vote_files import Vote, rater_name
 from core.lab.votes import raters as known_raters
 from core.lab.votes import votes as kept_votes
 from core.paths import Home
-from core.rewards import Floats, combine
+from core.reward.formula import Floats, combine
 from core.tasks import Tell, silent
 
 FEWEST_PAIRS = 20

@@ -28,12 +28,12 @@ from core.config import (
     Tags,
 )
 from core.lab.board import Board, column, sample_key
-from core.parsing import parse
 from core.paths import ASSETS
-from core.rewards import Floats
-from core.scoring import Sample, Scorer, judged_texts, less_repetition, reference_fluency, repetitions, validity
+from core.reward.formula import Floats
+from core.reward.parsing import parse
+from core.reward.scoring import Sample, Scorer, judged_texts, less_repetition, reference_fluency, repetitions, validity
+from core.reward.text_measures import tag_score
 from core.tasks import Tell, silent
-from core.text_measures import tag_score
 
 SCORES = ASSETS / "lab" / "scores.csv"
 REPETITION = "repeated share"

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from core.rewards import Floats
+from core.reward.formula import Floats
 
 Ints = NDArray[np.intp]
 

@@ -13,8 +13,8 @@ from core.config import RewardConfig
 from core.errors import DataError
 from core.lab.board import Board, column, in_groups
 from core.lab.measuring import light_board, with_measures, with_other_fluencies
+from core.reward.scoring import Sample
 from core.runs import Run
-from core.scoring import Sample
 
 _STEP_FILE = re.compile(r"step-(\d+)\.parquet")
 

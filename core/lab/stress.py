@@ -22,8 +22,8 @@ from core.errors import MissingColumn, RewardError, StudioError
 from core.lab.board import Board
 from core.lab.measuring import light_board, measured, with_measures, with_shipped_scores
 from core.paths import ASSETS
-from core.rewards import VALIDITY, Floats, combine
-from core.scoring import Sample, Scorer
+from core.reward.formula import VALIDITY, Floats, combine
+from core.reward.scoring import Sample, Scorer
 from core.tasks import Tell, silent
 
 PAIRS = ASSETS / "lab" / "stress.jsonl"

@@ -10,7 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from core.advantages import (
+from core.config import RewardConfig
+from core.lab.board import Board
+from core.lab.ordering import MOST_PAIRS, Ints, agreement, pair_count, pairs, ranks, rounded
+from core.reward.advantages import (
     Aggregation,
     Scale,
     centred,
@@ -18,11 +21,8 @@ from core.advantages import (
     normalized_terms,
     objective_advantages,
 )
-from core.config import RewardConfig
-from core.lab.board import Board
-from core.lab.ordering import MOST_PAIRS, Ints, agreement, pair_count, pairs, ranks, rounded
-from core.rewards import VALIDITY, Floats, combine
-from core.verdicts import MEANINGS, Word, component_title, validity_word, weight_word
+from core.reward.formula import VALIDITY, Floats, combine
+from core.reward.verdicts import MEANINGS, Word, component_title, validity_word, weight_word
 
 FLAT = 1e-8
 """A standard deviation below this is none, as TRL counts groups without variance."""
@@ -33,7 +33,7 @@ class Weighed:
     """A board under one reward configuration; N completions, K components.
 
     Attributes:
-        names: the components, then `core.rewards.VALIDITY`.
+        names: the components, then `core.reward.formula.VALIDITY`.
         weights: of the components, shape (K,).
         aggregation: how the components became advantages.
         rewards, advantages: shape (N,).

@@ -1,8 +1,8 @@
 """How well every choice of two or three weights agrees with a person's order of the completions.
 
 The map is a simplex: the chosen weights are not negative and add up to what they add up to now, everything else stays.
-Agreement is that of `core.lab.ordering.agreement` with the rewards of `core.rewards.combine`, so validity and clipping
-count at every point.
+Agreement is that of `core.lab.ordering.agreement` with the rewards of `core.reward.formula.combine`; validity and
+clipping count at every point.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from core.config import RewardConfig
 from core.errors import ConfigError, DataError
 from core.lab.board import Board
 from core.lab.ordering import MOST_PAIRS, Ints, pairs, rounded
-from core.rewards import Floats, combine_many
-from core.verdicts import component_title
+from core.reward.formula import Floats, combine_many
+from core.reward.verdicts import component_title
 
 MOST_WORK = 1_000_000_000
 """Pairs times points; boards with more graded pairs get a coarser map, so that it takes seconds at most."""

@@ -7,7 +7,7 @@ import pytest
 from core.config import RunConfig, parse_config, read_config, with_changes
 from core.errors import ConfigError
 from core.presets import SIZES, preset_config
-from core.rewards import PRESETS
+from core.reward.formula import PRESETS
 
 
 @pytest.mark.parametrize("size", SIZES)

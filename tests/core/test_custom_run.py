@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import jobs
-from core.cache import ScoreCache
-from core.cli import main
+from core.commands.cli import main
 from core.completions import BEFORE, held_out, read_completions, step_file
 from core.config import RunConfig, with_changes
 from core.data.draft import ColumnMapping
@@ -25,8 +24,9 @@ from core.engine.training import GroupReward, RunCallback
 from core.errors import RewardError
 from core.events import latest_metrics, read_events
 from core.paths import Home
+from core.reward.score_cache import ScoreCache
+from core.reward.scoring import Sample, Scorer
 from core.runs import create_run, list_runs
-from core.scoring import Sample, Scorer
 from tests.build_tables import make_draft, make_table
 
 SPLITS = ("train", "train", "train", "test")

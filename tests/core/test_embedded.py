@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from core import jobs
-from core.cli import main
+from core.commands.cli import main
 from core.completions import held_out, read_completions, step_file
 from core.config import EMBEDDED_POLICY, with_changes
 from core.engine.prepare import prepare

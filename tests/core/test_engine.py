@@ -10,7 +10,6 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import GenerationConfig
 
-from core.cache import ScoreCache
 from core.config import EMBEDDED_POLICY, Tags
 from core.engine.checkpoints import find_fault
 from core.engine.device import choose_compute
@@ -22,8 +21,9 @@ from core.engine.shared_prompt import completion_logits, supports_shared_prompt
 from core.errors import ModelError
 from core.models import EMBEDDED, EmbeddedModel, locate
 from core.paths import Home
-from core.rewards import PRESETS
-from core.scoring import Sample, Scorer
+from core.reward.formula import PRESETS
+from core.reward.score_cache import ScoreCache
+from core.reward.scoring import Sample, Scorer
 from tests import tiny
 
 CPU = torch.device("cpu")

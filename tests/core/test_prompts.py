@@ -4,7 +4,6 @@ import pytest
 
 from core.config import PromptConfig, Tags
 from core.errors import ConfigError
-from core.parsing import parse
 from core.prompts import (
     CONCISE_SYSTEM,
     EXAMPLES,
@@ -16,6 +15,7 @@ from core.prompts import (
     messages,
     render_system,
 )
+from core.reward.parsing import parse
 
 OTHER = Tags(reasoning="think", answer="final")
 

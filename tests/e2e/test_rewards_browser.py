@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page, expect
 from core.lab.boards import BUNDLED, bundled_board, list_boards, save_board
 from core.lab.measuring import light_board
 from core.lab.votes import record_ranking
-from core.scoring import Sample
+from core.reward.scoring import Sample
 from tests.e2e.conftest import Server, Watch
 from tests.e2e.test_browser import nothing_failed, open_page
 

@@ -12,17 +12,17 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import RewardConfig
-from core.custom_rewards import add_custom, custom_reward, templates
 from core.lab.board import column
 from core.lab.boards import list_boards, save_board
 from core.lab.measuring import light_board, with_measures
 from core.lab.stress import foretold
 from core.lab.votes import votes
 from core.paths import PROJECT, Home, write_json
-from core.ready_reward import with_missing_hashes
-from core.reward_presets import all_presets, save_preset
-from core.rewards import PRESETS
-from core.scoring import Sample
+from core.reward.custom_files import add_custom, custom_reward, templates
+from core.reward.formula import PRESETS
+from core.reward.presets import all_presets, save_preset
+from core.reward.ready import with_missing_hashes
+from core.reward.scoring import Sample
 from core.tasks import create_task
 from tests.build_runs import HOSTILE, Plan, build_run
 

@@ -8,14 +8,14 @@ import time
 import numpy as np
 import pytest
 
-from core.advantages import Aggregation, Scale
 from core.config import RewardConfig
 from core.lab.board import Board
 from core.lab.boards import bundled_board
 from core.lab.stress import foretold
 from core.lab.vote_files import Vote
 from core.lab.weight_map import weight_map
-from core.rewards import PRESETS
+from core.reward.advantages import Aggregation, Scale
+from core.reward.formula import PRESETS
 from studio.lab_board import Opened, View, only_valid, view
 from studio.lab_map import line_option, order_of, ternary
 from studio.lab_numbers import change, correlation_table, histogram_option

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from core import verdicts
 from core.job_folder import Status
+from core.reward import verdicts
 from studio import words
 
 

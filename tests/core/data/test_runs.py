@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from core import jobs
-from core.cli import main
+from core.commands.cli import main
 from core.completions import held_out, read_completions
 from core.config import RunConfig, with_changes
 from core.data.draft import ColumnMapping

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli import main
+from core.commands.cli import main
 from core.data.sources import File, peek
 from core.data.tables import list_tables
 from core.errors import DataError

@@ -17,7 +17,7 @@ from core.errors import DataError
 from core.lab.board_files import BoardRow, board_from_file, board_from_rows, board_from_text
 from core.lab.boards import load_board, save_board
 from core.paths import Home
-from core.rewards import PRESETS
+from core.reward.formula import PRESETS
 from tests.build_boards import BAD, GOOD
 from tests.build_workbook import write_workbook
 

@@ -25,7 +25,7 @@ from core.lab.boards import (
 )
 from core.lab.measuring import Measured, with_measures
 from core.paths import Home
-from core.rewards import PRESETS
+from core.reward.formula import PRESETS
 from tests.build_boards import BAD, GOOD
 
 QUESTION, REFERENCE = "What helps in anaphylaxis?", "Adrenaline into the thigh."

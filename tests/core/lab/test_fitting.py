@@ -24,7 +24,7 @@ from core.lab.rater_agreement import FEWEST_COMMON, kappas
 from core.lab.vote_files import Vote
 from core.lab.votes import record_vote
 from core.paths import PROJECT, Home
-from core.rewards import combine
+from core.reward.formula import combine
 from core.tasks import create_task, perform, silent
 from tests.build_votes import ARTICLE, scored_board, taste_votes
 

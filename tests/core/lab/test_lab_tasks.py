@@ -22,8 +22,8 @@ from core.lab.board_files import BoardRow, board_from_rows
 from core.lab.boards import list_boards, load_board, save_board
 from core.lab.stress import StressResult, foretold, stress_pairs
 from core.paths import Home
-from core.ready_reward import with_missing_hashes
-from core.rewards import PRESETS
+from core.reward.formula import PRESETS
+from core.reward.ready import with_missing_hashes
 from core.runs import create_run
 from core.tasks import TaskStopped, create_task, perform, silent
 from tests.build_boards import BAD, GOOD

@@ -24,8 +24,8 @@ from core.lab.measuring import (
 )
 from core.lab.stress import stress_board
 from core.paths import Home
-from core.rewards import PRESETS
-from core.scoring import Sample
+from core.reward.formula import PRESETS
+from core.reward.scoring import Sample
 from core.tasks import TaskStopped
 from tests.build_boards import GOOD, LOOPING
 from tests.build_boards import board_of_texts as board

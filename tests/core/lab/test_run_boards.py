@@ -14,8 +14,8 @@ from core.lab.board import column
 from core.lab.boards import load_board, resolved
 from core.lab.run_boards import steps_with_completions
 from core.paths import Home
-from core.rewards import PRESETS
-from core.scoring import Sample
+from core.reward.formula import PRESETS
+from core.reward.scoring import Sample
 from tests.build_boards import BAD, GOOD
 from tests.build_runs import Plan, build_run
 from tests.build_scorers import arithmetic_scorer

@@ -28,8 +28,8 @@ from core.lab.stress import (
     warning,
     weakest,
 )
-from core.parsing import parse
-from core.rewards import PRESETS
+from core.reward.formula import PRESETS
+from core.reward.parsing import parse
 from tests.build_scorers import Says, arithmetic_scorer
 
 ROBUST = PRESETS["robust"]

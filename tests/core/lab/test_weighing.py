@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from core.advantages import Aggregation, advantages
 from core.errors import DataError
 from core.lab import ordering, weighing
 from core.lab.ordering import agreement, ranks
 from core.lab.weighing import flips, weigh, why
-from core.rewards import PRESETS, VALIDITY, Floats, combine
+from core.reward.advantages import Aggregation, advantages
+from core.reward.formula import PRESETS, VALIDITY, Floats, combine
 from tests.build_boards import ARTICLE, weighted
 from tests.build_boards import board_of_scores as board
 

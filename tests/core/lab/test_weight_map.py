@@ -12,7 +12,7 @@ from core.lab import weight_map as module
 from core.lab.board import Board
 from core.lab.ordering import agreement
 from core.lab.weight_map import simplex, weight_map
-from core.rewards import combine
+from core.reward.formula import combine
 from tests.build_boards import ARTICLE, board_of_scores, weighted
 
 THREE = ("semantic", "fluency", "tags")
