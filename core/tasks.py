@@ -34,7 +34,7 @@ KINDS: Mapping[str, str] = {
 _STATUS_SECONDS = 0.3
 """How often the status is written at most while a phase goes on."""
 _KEPT = 20
-"""How many ended tasks are kept."""
+"""How many tasks of each kind are kept."""
 
 
 Tell = Callable[[str, int, int], None]
@@ -97,12 +97,12 @@ REQUEST = "request.json"
 
 
 def create_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
-    """Make the folder of a new task; the oldest ended ones are removed.
+    """Make the folder of a new task; the oldest ended ones of its kind are removed.
 
     Raises:
         StorageError: the disk is full or the home cannot be written.
     """
-    _forget_old(home)
+    _forget_old(home, kind)
     task = Task(new_folder(home.tasks, f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"))
     (task.folder / "control").mkdir()
     task.write_status(Status(state="starting", started=time.time(), updated=time.time()))
@@ -127,8 +127,8 @@ def perform(task: Task, home: Home) -> None:
     task.write_status(replace(task.written_status(), state="finished", phase="", updated=time.time()))
 
 
-def _forget_old(home: Home) -> None:
-    tasks = [Task(folder) for folder in home.tasks.iterdir() if (folder / REQUEST).is_file()]
+def _forget_old(home: Home, kind: str) -> None:
+    tasks = [Task(folder) for folder in home.tasks.glob(f"{kind}-*") if (folder / REQUEST).is_file()]
     for task in sorted(tasks, key=lambda task: task.written_status().started)[:-_KEPT]:
         if not task.status().live:
             shutil.rmtree(task.folder, ignore_errors=True)

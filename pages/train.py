@@ -45,7 +45,7 @@ if run is None:
         with st.expander("Advanced settings", icon=":material/tune:"):
             try:
                 base = forms.suited(preset_config(size).model_copy(update={"reward": reward}), data, home)
-                config = forms.advanced(base, forms.scope(size, reward.preset, data))
+                config = forms.advanced(base, forms.scope(size, data), forms.scope(size, data, reward))
             except StudioError as error:
                 output.problem(error)
     with right, st.container(border=True):
@@ -62,7 +62,7 @@ if run is None:
                 config = None
                 output.problem(error)
         ready = bool(config and model and data)
-        if not ready:
+        if not (model and data):
             st.caption("Name a model and choose data that can be read; then the run can start.")
         if st.button(
             "Start training",

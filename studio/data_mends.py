@@ -65,7 +65,7 @@ def look(home: Home, table: Table, draft: Draft, mend: Mend, number: int) -> Non
     if task is not None and task.status().live:
         data_tasks.follow(task)
         return
-    data_tasks.explain(task, "preview", "Look again.")
+    data_tasks.explain(task, "preview", "Look again.", table.id)
     changes = None if task is None else task.result()
     if changes is not None:
         _changes(changes, mend, number)

@@ -46,7 +46,7 @@ def section(home: Home, table: Table, draft: Draft) -> None:
         data_tasks.follow(task)
     else:
         _button(home, table, report)
-        data_tasks.explain(task, "report", _AGAIN)
+        data_tasks.explain(task, "report", _AGAIN, table.id)
     if report is not None:
         _found(home, table, draft, report)
     data_mends.applied(table, draft)
@@ -81,7 +81,7 @@ def _found(home: Home, table: Table, draft: Draft, report: Report) -> None:
             if counts[severity]:
                 st.badge(_counted(counts[severity], badge.label.lower()), icon=badge.icon, color=badge.colour)
     if not report.findings:
-        st.success("Nothing was found that would spoil the training.", icon=":material/verified:")
+        st.success("The checks found nothing to mend.", icon=":material/verified:")
     for number, finding in enumerate(report.findings):
         with st.container(border=True):
             _finding(home, table, draft, finding, number)

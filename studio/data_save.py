@@ -87,7 +87,12 @@ def _shares(table: Table, draft: Draft) -> None:
         return
     left, right = st.columns(2, gap="large")
     with left:
-        _share(table, "validation", draft.shares.validation, "Watched during development; never trained on.")
+        _share(
+            table,
+            "validation",
+            draft.shares.validation,
+            "Never trained on. Answered before and after training only when the test split is empty.",
+        )
     with right:
         _share(table, "test", draft.shares.test, "Answered before and after training; never trained on.")
 
@@ -141,7 +146,7 @@ def _save(home: Home, table: Table, ready: bool) -> None:
         st.caption(f"{output.escape(name)} is taken; a number will be added.")
     elif name != written:
         st.caption(f"Saved as {output.escape(name)}.")
-    data_tasks.explain(task, "prepare", "Nothing was saved. Save again.")
+    data_tasks.explain(task, "prepare", "Nothing was saved. Save again.", table.id)
 
 
 def outcome(home: Home, table: Table, draft: Draft) -> None:
@@ -161,6 +166,7 @@ def outcome(home: Home, table: Table, draft: Draft) -> None:
         if manifest.draft != draft:
             output.warning("Something has been changed since. Save again to train on what stands here now.")
         if st.button("Train on it", type="primary", icon=":material/model_training:", key="train_on_it"):
+            state.forget("data_source", "prepared_data", "model_source", "model_folder", "model_hub_id")
             st.switch_page(navigation.TRAIN.path, query_params=state.new_run_on(saved.name))
 
 

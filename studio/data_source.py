@@ -229,6 +229,7 @@ def _made_before(home: Home) -> None:
         return
     st.markdown("**Opened before**")
     frame = pd.DataFrame([_line(table) for table in tables])
+    drawn = state.drawn_before("tables", [table.id for table in tables])
     event = st.dataframe(
         frame,
         hide_index=True,
@@ -240,8 +241,8 @@ def _made_before(home: Home) -> None:
     )
     st.caption("Choose a row to open it again, with everything that was decided about it.")
     rows = [*event.selection.rows, *(cell[0] for cell in event.selection.cells)]
-    if rows:
-        state.open_table(tables[rows[0]].id)
+    if rows and rows[0] < len(drawn):
+        state.open_table(drawn[rows[0]])
         st.rerun()
 
 

@@ -35,14 +35,20 @@ def newest(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task | None:
 
 def start(home: Home, kind: str, arguments: Mapping[str, Any]) -> None:
     """Start a task; the page finds it again by its arguments. An import is named in the address."""
+    form = _form(kind, arguments.get("table", ""))
     try:
         task = jobs.start_task(home, kind, arguments)
     except StudioError as error:
-        state.refuse(kind, str(error))
+        state.refuse(form, str(error))
         return
-    state.accept(kind)
+    state.accept(form)
     if kind == "import":
         state.open_import(task.id)
+
+
+def _form(kind: str, table: str) -> str:
+    """Under which name it is remembered why a task could not be started."""
+    return f"{table}.{kind}" if table else kind
 
 
 def follow(task: Task) -> None:
@@ -50,13 +56,14 @@ def follow(task: Task) -> None:
     live.refreshing(_bar, settings.REFRESH_SECONDS if task.status().live else None, task)
 
 
-def explain(task: Task | None, kind: str, again: str) -> None:
+def explain(task: Task | None, kind: str, again: str, table: str = "") -> None:
     """Say why there is no result, when there is none for a reason.
 
     Args:
         again: what to do about a task that was stopped or lost.
+        table: the id of the table that the task is about, when it is about one.
     """
-    problem = state.refusal(kind)
+    problem = state.refusal(_form(kind, table))
     if problem is not None:
         output.problem(problem)
     status = None if task is None else task.status()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, get_args, get_origin
 
 import streamlit as st
@@ -11,12 +14,12 @@ from pydantic.fields import FieldInfo
 from core.config import EMBEDDED_POLICY, PREPARED, SAMPLE, DataConfig, RewardConfig, RunConfig, with_changes
 from core.data.formats import SUFFIXES
 from core.data.prepared import find, list_prepared, run_config
-from core.datasets import TRAIN, read_rows
-from core.errors import DataError
+from core.datasets import TRAIN, Row, read_rows, resolve
+from core.errors import DataError, StudioError
 from core.models import EMBEDDED
 from core.paths import Home
 from core.presets import SIZES
-from core.reward.formula import PRESET_NOTES
+from core.reward.formula import PRESET_NOTES, PRESETS
 from core.reward.presets import all_presets
 from core.reward.verdicts import component_help, component_title
 from studio import output, state
@@ -27,6 +30,8 @@ from studio.words import formula, preset_title
 _EMBEDDED, _LOCAL, _HUB = "Embedded", "Local directory", "Hugging Face id"
 _SOURCES: dict[Kind, str] = {"embedded": _EMBEDDED, "local": _LOCAL, "hub": _HUB}
 _FILES = "CSV, TSV, JSON, JSON lines, Parquet or Excel (.xlsx)."
+Stamp = tuple[tuple[str, int, int], ...]
+"""Of each file: its path, when it was last written in nanoseconds, its length in bytes."""
 _SAMPLE, _PREPARED, _UPLOAD, _PATH = "Sample", "Prepared", "Upload", "File on this machine"
 
 
@@ -57,7 +62,9 @@ TRAIN_FIELDS = (
     Field("adapter.alpha", "LoRA alpha", "Scale of the adapter; its effect is alpha divided by rank."),
     Field("train.seed", "Seed", "What is drawn at random: rows, completions, the adapter's start."),
     Field(
-        "train.held_out_rows", "Held-out questions", "Questions of the test split answered before and after training."
+        "train.held_out_rows",
+        "Held-out questions",
+        "Questions of the test split, or else of validation, that are answered before and after training.",
     ),
 )
 
@@ -81,6 +88,7 @@ def choice(
             label_visibility="visible" if show_label else "collapsed",
             key=key,
             format_func=lambda option: shown.get(option, option),
+            persist_state="session",
         )
     )
 
@@ -139,7 +147,7 @@ def _prepared(home: Home, wanted: str | None) -> DataConfig | None:
     if wanted is not None and wanted not in names:
         output.warning(f"There is no prepared data set {wanted}. Choose another one.")
     index = names.index(wanted) if wanted in names else 0
-    name = st.selectbox("Prepared data set", names, index=index, key="prepared_data")
+    name = st.selectbox("Prepared data set", names, index=index, key="prepared_data", persist_state="session")
     return DataConfig(path=f"{PREPARED}{name}")
 
 
@@ -152,9 +160,16 @@ def suited(base: RunConfig, data: DataConfig | None, home: Home) -> RunConfig:
     return base if data is None or data.prepared is None else run_config(base, find(home, data.prepared))
 
 
-def scope(size: str, preset: str, data: DataConfig | None) -> str:
-    """Names what the advanced settings start from."""
-    return ".".join(filter(None, (size, preset, data.prepared if data else None)))
+def scope(size: str, data: DataConfig | None, reward: RewardConfig | None = None) -> str:
+    """Names what advanced settings start from; without a reward those that do not depend on one."""
+    return ".".join(filter(None, (size, _named(reward) if reward else None, data.prepared if data else None)))
+
+
+def _named(reward: RewardConfig) -> str:
+    """The reward's name; with a hash when it was saved by the user, who may save another one under that name."""
+    if reward.preset in PRESETS:
+        return reward.preset
+    return f"{reward.preset}.{hashlib.sha256(reward.model_dump_json().encode()).hexdigest()[:12]}"
 
 
 def _uploaded(home: Home) -> str:
@@ -163,7 +178,39 @@ def _uploaded(home: Home) -> str:
 
 
 def _text(label: str, key: str, placeholder: str, note: str, value: str = "") -> str:
-    return (st.text_input(label, value=value, key=key, placeholder=placeholder, help=note or None) or "").strip()
+    written = st.text_input(
+        label, value=value, key=key, placeholder=placeholder, help=note or None, persist_state="session"
+    )
+    return (written or "").strip()
+
+
+@dataclass(frozen=True)
+class Preview:
+    """How many rows there are of either kind, and the first of them."""
+
+    training: int
+    held_out: int
+    first: tuple[Row, ...]
+
+
+@lru_cache(maxsize=8)
+def _preview(data: DataConfig, home: Home, stamp: Stamp) -> Preview:
+    """What `data` holds, read again only when its files have another `stamp`: a page runs at every change of a widget.
+
+    Raises:
+        DataError: the file cannot be used.
+    """
+    rows = read_rows(data, home)
+    training = sum(row.split == TRAIN for row in rows)
+    return Preview(training, len(rows) - training, tuple(rows[:5]))
+
+
+def _stamp(data: DataConfig, home: Home) -> Stamp:
+    """When the files of `data` were last written and how long they are; empty when one is not there."""
+    with suppress(OSError, StudioError):  # reading them says what is wrong
+        files = [resolve(data)] if data.prepared is None else sorted(find(home, data.prepared).folder.iterdir())
+        return tuple((str(file), (found := file.stat()).st_mtime_ns, found.st_size) for file in files)
+    return ()
 
 
 def data_preview(data: DataConfig, home: Home) -> None:
@@ -172,15 +219,16 @@ def data_preview(data: DataConfig, home: Home) -> None:
     Raises:
         DataError: the file cannot be used.
     """
-    rows = read_rows(data, home)
-    training = sum(row.split == TRAIN for row in rows)
+    found = _preview(data, home, _stamp(data, home))
     kind = "Medical questions with short reference answers. " if data.path == SAMPLE else ""
-    st.caption(f"{kind}{training} rows to train on, {len(rows) - training} held out.")
+    st.caption(f"{kind}{found.training} rows to train on, {found.held_out} held out.")
     if data.prepared is not None:
         draft = find(home, data.prepared).manifest.draft
         st.caption(f"Its prompt and limits come with it; they were checked for {output.escape(draft.model)}.")
     with st.expander("First rows"):
-        output.texts([{"Question": row.question, "Reference answer": row.answer} for row in rows[:5]], key="first_rows")
+        output.texts(
+            [{"Question": row.question, "Reference answer": row.answer} for row in found.first], key="first_rows"
+        )
 
 
 def reward_preset(home: Home) -> RewardConfig:
@@ -195,6 +243,7 @@ def reward_preset(home: Home) -> RewardConfig:
         key="reward_preset",
         format_func=lambda name: output.escape(preset_title(name)),
         wrap=True,
+        persist_state="session",
     )
     reward = found[str(chosen)]
     st.caption(PRESET_NOTES.get(reward.preset, f"Saved on the Rewards page: {formula(reward.weights)}."))
@@ -208,11 +257,13 @@ def run_size() -> str:
     return size
 
 
-def advanced(config: RunConfig, scope: str) -> RunConfig:
+def advanced(config: RunConfig, scope: str, reward_scope: str) -> RunConfig:
     """Shows the settings of `config` as widgets and returns it with what was changed.
 
     Args:
-        scope: names what `config` was made from; another scope has widgets of its own, so they start from its values.
+        scope: names what `config` was made from, its reward aside; another scope has widgets of its own, so they
+            start from its values.
+        reward_scope: the same for the widgets of the reward.
 
     Raises:
         ConfigError: a combination is not allowed.
@@ -226,11 +277,16 @@ def advanced(config: RunConfig, scope: str) -> RunConfig:
     cells = st.columns(4)
     for index, (name, value) in enumerate(zip(config.reward.components, config.reward.weight_vector, strict=True)):
         changes[f"reward.weights.{name}"] = cells[index % 4].number_input(
-            component_title(name), value=value, step=0.05, key=f"{scope}.weight.{name}", help=component_help(name)
+            component_title(name),
+            value=value,
+            step=0.05,
+            key=f"{reward_scope}.weight.{name}",
+            help=component_help(name),
+            persist_state="session",
         )
     with cells[len(config.reward.components) % 4]:
         invalid = Field("reward.invalid_reward", "Invalid completion", "Reward of one without an answer.")
-        changes[invalid.path] = _widget(config, invalid, scope)
+        changes[invalid.path] = _widget(config, invalid, reward_scope)
     return with_changes(config, changes)
 
 
@@ -239,12 +295,17 @@ def _widget(config: RunConfig, field: Field, scope: str) -> Any:
     info, value, key = field_info(field.path), _value(config, field.path), f"{scope}.{field.path}"
     if get_origin(info.annotation) is Literal:
         options = list(get_args(info.annotation))
-        return st.selectbox(field.label, options, index=options.index(value), key=key, help=field.help)
+        index = options.index(value)
+        return st.selectbox(field.label, options, index=index, key=key, help=field.help, persist_state="session")
     low, high = bounds(info)
     if info.annotation is int:
-        return st.number_input(field.label, _whole(low), _whole(high), int(value), 1, key=key, help=field.help)
+        return st.number_input(
+            field.label, _whole(low), _whole(high), int(value), 1, key=key, help=field.help, persist_state="session"
+        )
     step = 1.0 if value >= 10 else 0.1 if value >= 0.1 or value <= 0 else float(f"{value / 10:.0e}")
-    return st.number_input(field.label, low, high, float(value), step, format="%g", key=key, help=field.help)
+    return st.number_input(
+        field.label, low, high, float(value), step, format="%g", key=key, help=field.help, persist_state="session"
+    )
 
 
 def _whole(value: float | None) -> int | None:

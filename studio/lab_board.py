@@ -12,7 +12,7 @@ import streamlit as st
 from core.config import RewardConfig
 from core.errors import ConfigError
 from core.lab.board import Board
-from core.lab.boards import RUN, boards_folder, load_board
+from core.lab.boards import RUN, boards_folder, bundled_board, load_board
 from core.lab.weighing import Flips, Weighed, flips, weigh
 from core.paths import Home
 from core.reward.advantages import Aggregation, Scale
@@ -100,6 +100,13 @@ def only_valid(board: Board) -> Board:
         well_formed=board.well_formed[rows],
         measures={name: values[rows] for name, values in board.measures.items()},
     )
+
+
+def whose_grades(board: Board) -> str:
+    """Who gave the grades of a board, in a sentence; measured copies of the bundled one have its grades."""
+    if board.keys == bundled_board().keys:
+        return "They are the project's own grades; no clinical body has reviewed them."
+    return "They are the grades that came with these answers."
 
 
 def _weighed(named: tuple[object, ...], board: Board, reward: RewardConfig, scale: Scale, by: Aggregation) -> Weighed:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
 from core.lab.fit_result import Fit
-from core.lab.votes import raters, votes
+from core.lab.votes import PlacedVote, raters, votes, votes_mark, votes_on
 from core.paths import Home
 from studio import lab_state, lab_tasks, lab_weights, output
 from studio.lab_board import Opened
@@ -23,38 +25,66 @@ def draw(home: Home, opened: Opened, rater: str | None) -> None:
         return
     mine = [name for name in known if rater is not None and name.casefold() == rater.casefold()] or known
     chosen = st.pills("Whose votes", known, selection_mode="multi", default=mine, key=_WHO, format_func=output.escape)
-    counts = {name: len(votes(home, name, opened.id)) for name in known}
-    st.caption("On these answers: " + ", ".join(f"{output.escape(n)}: {count:,}" for n, count in counts.items()) + ".")
+    placed = votes_on(opened.board, votes(home))
+    counts = Counter(each.vote.rater for each in placed)
+    st.caption("On these answers: " + ", ".join(f"{output.escape(name)}: {counts[name]:,}" for name in known) + ".")
+    asked = _asked(opened.id, chosen, placed)
     missing = opened.board.missing(lab_state.reward())
     st.button(
         "Fit weights",
         key="lab.fit.start",
         type="primary",
         icon=":material/model_training:",
-        disabled=not chosen or bool(missing) or lab_tasks.is_live(home, "fit"),
+        disabled=not chosen or bool(missing) or lab_tasks.is_live(home, "fit", opened.id),
         on_click=_start,
-        args=(home, opened.id, list(chosen)),
+        args=(home, asked),
     )
     if missing:
         st.caption("Measure these answers first; the button for it is in the view of the weights.")
-    if lab_tasks.follow(home, "fit", "Fit again."):
+    if lab_tasks.follow(home, "fit", "Fit again.", opened.id):
         return
-    found = lab_tasks.newest_result(home, "fit", {"board": opened.id, "raters": list(chosen)})
+    found = lab_tasks.newest_result(home, "fit", asked)
     if found is not None:
-        _result(Fit.from_json(found))
+        _result(Fit.from_json(found), current=True)
+        return
+    found = lab_tasks.newest_result(home, "fit", {name: asked[name] for name in ("board", "raters")})
+    if found is not None:
+        output.warning(_OUTDATED)
+        _result(Fit.from_json(found), current=False)
 
 
-def _start(home: Home, board_id: str, chosen: list[str]) -> None:
+_OUTDATED = (
+    "This fit was made for another reward, other weights or other votes than there are now; what it calls now and "
+    "present is what there was then. Fit again."
+)
+
+
+def _asked(board_id: str, chosen: Sequence[str], placed: Sequence[PlacedVote]) -> dict[str, Any]:
+    """What the task is asked, and with which votes; the name of a preset is left out, since a fit does not depend on
+    it."""
     reward = lab_state.reward().model_copy(update={"weights": lab_state.weights()})
-    lab_tasks.start(
-        home, "fit", {"board": board_id, "reward": reward.model_dump(mode="json"), "raters": chosen, "seed": 0}
-    )
+    return {
+        "board": board_id,
+        "reward": reward.model_dump(mode="json", exclude={"preset"}),
+        "raters": sorted(chosen),
+        "seed": 0,
+        "votes": votes_mark(each.vote for each in placed if each.vote.rater in chosen),
+    }
 
 
-def _result(fit: Fit) -> None:
+def _start(home: Home, asked: Mapping[str, Any]) -> None:
+    lab_tasks.start(home, "fit", asked)
+
+
+def _result(fit: Fit, current: bool) -> None:
+    """Show a fit.
+
+    Args:
+        current: whether it was made for the reward and the votes that there are now; else its weights are not offered.
+    """
     with st.container(border=True):
         if fit.enough:
-            _weights(fit)
+            _weights(fit, current)
         else:
             st.markdown("**No weights yet**")
             st.info(output.escape(fit.reason), icon=":material/hourglass_empty:")
@@ -63,7 +93,7 @@ def _result(fit: Fit) -> None:
     _kappas(fit)
 
 
-def _weights(fit: Fit) -> None:
+def _weights(fit: Fit, current: bool) -> None:
     st.markdown("**Weights that agree with these votes**")
     left, right = st.columns([3, 4], gap="large")
     with left:
@@ -71,7 +101,7 @@ def _weights(fit: Fit) -> None:
             st.metric(
                 "Agreement on questions left out",
                 f"{fit.agreement:.0%}",
-                f"{100 * (fit.agreement - fit.current):+.0f} points against now",
+                f"{100 * (fit.agreement - fit.current):+.0f} points against {'now' if current else 'then'}",
                 delta_color="off" if fit.better is None else "normal",
                 border=True,
                 help=f"95 % interval {fit.low:.0%} to {fit.high:.0%}, from resampling questions. A coin reaches 50 %.",
@@ -80,14 +110,15 @@ def _weights(fit: Fit) -> None:
     with right:
         for sentence in fit.words:
             st.write(f"- {output.escape(sentence)}")
-        st.button(
-            "Use these weights",
-            key="lab.fit.use",
-            type="primary",
-            icon=":material/tune:",
-            on_click=lab_weights.use,
-            args=(on_sliders(fit.weights),),
-        )
+        if current:
+            st.button(
+                "Use these weights",
+                key="lab.fit.use",
+                type="primary" if fit.better is True else "secondary",
+                icon=":material/tune:",
+                on_click=lab_weights.use,
+                args=(on_sliders(fit.weights),),
+            )
 
 
 def on_sliders(weights: Mapping[str, float]) -> dict[str, float]:

@@ -6,6 +6,7 @@ import streamlit as st
 from pydantic import ValidationError
 
 from core.config import JUDGE, JudgeConfig, validation_sentence
+from core.reward.judge_endpoint import ENDPOINTS, KEYS
 from studio import lab_state, output, state
 
 _ON, _MODEL, _URL, _INSTRUCTION, _CONCURRENT = (
@@ -17,6 +18,7 @@ _ON, _MODEL, _URL, _INSTRUCTION, _CONCURRENT = (
 )
 _FORM = "lab.judge"
 _START_WEIGHT = 0.3
+_SENT = "Question, reference and answer are sent to the endpoint; do not use it with patient data unless you may."
 
 
 def draw() -> None:
@@ -26,7 +28,9 @@ def draw() -> None:
     state.show(_ON, judge is not None)
     st.toggle("Ask a language model for its opinion of each answer", key=_ON, on_change=_switch)
     if judge is None:
-        st.caption("Any OpenAI-compatible endpoint. It is asked when answers are measured and while a run trains.")
+        st.caption(
+            f"Any OpenAI-compatible endpoint. It is asked when answers are measured and while a run trains. {_SENT}"
+        )
         return
     with st.container(border=True):
         _settings(judge)
@@ -59,8 +63,9 @@ def _settings(judge: JudgeConfig) -> None:
         placeholder="Empty takes the studio's own words.",
     )
     st.caption(
-        "The key is read from the environment variable OPENAI_API_KEY of the machine that runs the studio. It is never "
-        "asked for here and never written down. Questions and answers are sent to the endpoint."
+        f"The key is read from the environment variable {' or else '.join(KEYS)} of the machine that runs the studio; "
+        "a server on this machine needs none. It is never asked for here and never written down. Other addresses than "
+        f"OpenAI's, OPENAI_BASE_URL and this machine's must be listed in {ENDPOINTS}. {_SENT}"
     )
 
 

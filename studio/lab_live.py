@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import StudioError
 from core.paths import Home
 from studio import lab_numbers, lab_ranking, lab_state, lab_weights, live, output
-from studio.lab_board import Opened, View, reward_of_sliders, view
+from studio.lab_board import Opened, View, reward_of_sliders, view, whose_grades
 
 _DETAIL = "lab.detail"
 _DETAILS = ("Read one", "Spread of rewards", "Components together")
@@ -57,7 +57,7 @@ def _result(opened: Opened, found: View) -> None:
     group = lab_ranking.header(opened)
     row = lab_ranking.table(opened, found, group)
     st.caption(lab_numbers.change(found) or "▲ and ▼ show how many places an answer moves when you change a weight.")
-    lab_numbers.tiles(found)
+    lab_numbers.tiles(found, whose_grades(opened.board))
     detail = st.segmented_control(
         "Details", _DETAILS, default=_DETAILS[0], required=True, key=_DETAIL, label_visibility="collapsed"
     )

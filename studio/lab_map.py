@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,14 @@ import streamlit as st
 from core.config import RewardConfig
 from core.errors import StudioError
 from core.lab.board import Board
-from core.lab.vote_files import Vote
-from core.lab.votes import raters, votes
+from core.lab.votes import raters, votes, votes_mark, votes_on
 from core.lab.weight_map import WeightMap, weight_map
 from core.paths import Home
 from core.reward.formula import Floats
 from core.reward.verdicts import component_title
 from studio import lab_weights, output
 from studio.charts import AMBER, TEAL, Option
-from studio.lab_board import Opened, reward_of_sliders
+from studio.lab_board import Opened, reward_of_sliders, whose_grades
 
 _POINTS = 2000
 """Of the map that is drawn; more are not told apart on the screen."""
@@ -53,7 +52,7 @@ def draw(home: Home, opened: Opened) -> None:
     with left:
         _picture(found)
     with right:
-        _told(found)
+        _told(found, _basis(opened.board, found, judge))
 
 
 def _choose(home: Home, opened: Opened, reward: RewardConfig) -> tuple[tuple[str, ...], str]:
@@ -76,39 +75,35 @@ def _choose(home: Home, opened: Opened, reward: RewardConfig) -> tuple[tuple[str
             judges + raters(home) or [_GRADES],
             format_func=lambda name: f"What {name} prefers" if name else "The grades of these answers",
             key=_ORDER,
-            help="A rater's votes give each answer the share of comparisons that it won.",
+            help="With a rater, only the pairs that this rater has judged are compared.",
         )
     return tuple(name for name in reward.components if name in terms[:_MOST_TERMS]), judge
 
 
 def _mapped(home: Home, opened: Opened, reward: RewardConfig, terms: tuple[str, ...], judge: str) -> WeightMap:
-    given = votes(home, judge) if judge else []
-    newest = max((vote.time for vote in given), default=0.0)
-    named = (opened.id, opened.version, len(opened.board), reward.model_dump_json(), terms, judge, newest, len(given))
-    order = order_of(opened.board, given) if judge else None
-    return _map(named, opened.board, reward, terms, order)
+    placed = votes_on(opened.board, votes(home, judge)) if judge else []
+    mark = votes_mark(each.vote for each in placed)
+    named = (opened.id, opened.version, len(opened.board), reward.model_dump_json(), terms, judge, mark)
+    judged = [(each.winner, each.loser) for each in placed if not each.vote.tie]
+    return _map(named, opened.board, reward, terms, judged if judge else None)
 
 
 @st.cache_resource(max_entries=_KEPT_MAPS, show_spinner="Weighing every choice of weights")
 def _map(
-    named: tuple[object, ...], _board: Board, _reward: RewardConfig, _terms: tuple[str, ...], _order: Floats | None
+    named: tuple[object, ...],
+    _board: Board,
+    _reward: RewardConfig,
+    _terms: tuple[str, ...],
+    _judged: Sequence[tuple[int, int]] | None,
 ) -> WeightMap:
-    return weight_map(_board, _reward, _terms, _POINTS, _order)
+    return weight_map(_board, _reward, _terms, _POINTS, _judged)
 
 
-def order_of(board: Board, given: Iterable[Vote]) -> Floats:
-    """How good a rater found each completion: the share of its comparisons that it won, a tie being half a win.
-
-    Returns:
-        Shape (completions,); NaN where a completion was never compared.
-    """
-    won: dict[str, float] = {}
-    seen: dict[str, int] = {}
-    for vote in given:
-        for key, share in ((vote.winner, 0.5 if vote.tie else 1.0), (vote.loser, 0.5 if vote.tie else 0.0)):
-            won[key] = won.get(key, 0.0) + share
-            seen[key] = seen.get(key, 0) + 1
-    return np.array([won[key] / seen[key] if key in seen else np.nan for key in board.keys])
+def _basis(board: Board, found: WeightMap, judge: str) -> str:
+    """On what the agreement was found."""
+    if judge:
+        return f"Compared on the {found.pairs:,} pairs that {output.escape(judge)} has judged, ties left out."
+    return f"Compared on {found.pairs:,} pairs of answers with different grades. {whose_grades(board)}"
 
 
 def _picture(found: WeightMap) -> None:
@@ -120,7 +115,7 @@ def _picture(found: WeightMap) -> None:
         st.plotly_chart(ternary(found), key="lab.map.ternary", config={"displayModeBar": False})
 
 
-def _told(found: WeightMap) -> None:
+def _told(found: WeightMap, basis: str) -> None:
     """The best point, the current weights, and the button that moves the sliders to the best."""
     best = dict(zip(found.names, map(float, found.points[found.best]), strict=True))
     st.metric("Agreement at your weights", f"{found.weights_agreement:.1%}", border=True)
@@ -132,8 +127,8 @@ def _told(found: WeightMap) -> None:
         + "."
     )
     st.caption(
-        f"Compared on {found.pairs:,} pairs of answers that a person found different. A coin would agree on 50 %. The "
-        "best point was found on these very answers; on others it will agree less."
+        f"{basis} A coin would agree on 50 %. The best point was found on these very answers; on others it will agree "
+        "less."
     )
     if found.reason:
         st.caption(output.escape(found.reason))

@@ -35,23 +35,27 @@ def change(view: View) -> str:
     return f"The last change turned {told} of all pairs of answers round; {groups}."
 
 
-def tiles(view: View) -> None:
-    """Four numbers about the whole board."""
+def tiles(view: View, graded: str) -> None:
+    """Four numbers about the whole board.
+
+    Args:
+        graded: who gave the grades, in a sentence.
+    """
     now, then = view.now, view.then
     agreed = "–" if now.agreement is None else f"{now.agreement:.0%}"
     better = None
     if now.agreement is not None and then.agreement is not None and abs(now.agreement - then.agreement) >= 0.0005:
         better = f"{100 * (now.agreement - then.agreement):+.1f} points"
     with st.grid(4, min_column_width=150):
-        _tile("Agreement with grades", agreed, better, _AGREEMENT)
+        _tile("Agreement with grades", agreed, better, f"{_AGREEMENT} {graded}")
         _tile("Pairs turned round", "–" if view.changed.pairs is None else f"{view.changed.pairs:,}", None, _TURNED)
         _tile("New winners", f"{view.changed.new_winners:,}", None, _WINNERS)
         _tile("Groups teaching nothing", f"{now.zero_variance:.0%}", None, _FLAT)
 
 
 _AGREEMENT = (
-    "Of two answers to one question that a person graded differently, how often the better one earns more. A coin "
-    "would reach 50 %."
+    "Of two answers to one question with different grades, how often the better one earns more. A coin would reach "
+    "50 %."
 )
 _WINNERS = "In how many groups another answer is best since the last change."
 _TURNED = "How many pairs of answers to one question stand the other way round since the last change."

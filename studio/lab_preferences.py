@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import StudioError
 from core.lab.vote_files import rater_name
-from core.lab.votes import PairToJudge, pairs_to_judge, raters, record_vote, votes
+from core.lab.votes import PairToJudge, pairs_to_judge, raters, record_vote, votes, votes_on
 from core.paths import Home
 from studio import lab_fit, lab_rank, lab_state, output, state
 from studio.lab_board import Opened
@@ -57,7 +57,7 @@ def draw(home: Home, opened: Opened) -> None:
 def _rater(home: Home) -> str | None:
     """The name of who judges; None until it can be used."""
     known = raters(home)
-    note = f"Votes so far by {', '.join(known)}." if known else "Nobody has voted yet."
+    note = f"Votes so far by {', '.join(map(output.escape, known))}." if known else "Nobody has voted yet."
     typed = st.text_input("Your name", key=lab_state.RATER, persist_state="session", help=note) or ""
     if not typed.strip():
         return None
@@ -71,7 +71,7 @@ def _rater(home: Home) -> str | None:
 def _compare(home: Home, opened: Opened, rater: str) -> None:
     pairs = _pairs(home, opened, rater)
     place = lab_state.judged(opened.id, rater)
-    given = len(votes(home, rater, opened.id))
+    given = len(votes_on(opened.board, votes(home, rater)))
     if place >= len(pairs):
         _done(opened, rater, given, bool(pairs))
         return
@@ -86,7 +86,7 @@ def _compare(home: Home, opened: Opened, rater: str) -> None:
         with side, st.container(border=True, height="stretch"):
             st.markdown(f"**{title}**")
             output.completion(opened.board.samples[row].completion, opened.board.tags)
-    _buttons(home, opened, rater, pair)
+    _buttons(home, opened, rater, place, pair)
     problem = state.refusal(_RECORD)
     if problem:
         output.problem(problem)
@@ -103,7 +103,8 @@ def _pairs(home: Home, opened: Opened, rater: str) -> tuple[PairToJudge, ...]:
     return pairs
 
 
-def _buttons(home: Home, opened: Opened, rater: str, pair: PairToJudge) -> None:
+def _buttons(home: Home, opened: Opened, rater: str, place: int, pair: PairToJudge) -> None:
+    """The four answers; each pair has buttons of its own, lest a late click on one pair counts for the next."""
     choices: tuple[tuple[Answer, str, str, str], ...] = (
         ("left", "Left is better", ":material/arrow_back:", "1"),
         ("tie", "Equally good", ":material/drag_handle:", "2"),
@@ -114,16 +115,19 @@ def _buttons(home: Home, opened: Opened, rater: str, pair: PairToJudge) -> None:
         with column:
             st.button(
                 label,
-                key=f"lab.votes.{answer}",
+                key=f"lab.votes.{answer}.{place}",
                 icon=icon,
                 shortcut=shortcut,
                 width="stretch",
                 on_click=_judge,
-                args=(home, opened.id, rater, pair, answer),
+                args=(home, opened.id, rater, place, pair, answer),
             )
 
 
-def _judge(home: Home, board_id: str, rater: str, pair: PairToJudge, answer: Answer) -> None:
+def _judge(home: Home, board_id: str, rater: str, place: int, pair: PairToJudge, answer: Answer) -> None:
+    """Callback: keep the answer and go on; a second click on a pair that is behind the rater changes nothing."""
+    if lab_state.judged(board_id, rater) != place:
+        return
     try:
         if answer != "skip":
             record_vote(home, pair.vote(rater, board_id, answer))
@@ -131,7 +135,7 @@ def _judge(home: Home, board_id: str, rater: str, pair: PairToJudge, answer: Ans
         state.refuse(_RECORD, str(error))
         return
     state.accept(_RECORD)
-    lab_state.next_pair(board_id, rater)
+    lab_state.go_to_pair(board_id, rater, place + 1)
 
 
 def _done(opened: Opened, rater: str, given: int, any_asked: bool) -> None:

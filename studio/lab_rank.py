@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.errors import StudioError
-from core.lab.votes import record_ranking, rows_to_rank, votes
+from core.lab.votes import record_ranking, rows_to_rank, votes, votes_on
 from core.paths import Home
 from studio import lab_state, output, state
 from studio.lab_board import Opened
@@ -36,8 +36,8 @@ def _group(home: Home, opened: Opened, rater: str) -> int:
     """The group to rank: the one that was paged to, else the first in which the rater has judged nothing."""
     chosen = lab_state.group_to_rank(opened.id, rater)
     if chosen is None:
-        judged = {vote.group for vote in votes(home, rater, opened.id)}
-        fresh = (number for number, name in enumerate(opened.board.groups) if name not in judged)
+        judged = {int(opened.board.index[placed.winner]) for placed in votes_on(opened.board, votes(home, rater))}
+        fresh = (number for number in range(len(opened.board.groups)) if number not in judged)
         chosen = next(fresh, 0)
         lab_state.rank_group(opened.id, rater, chosen)
     return chosen % len(opened.board.groups)

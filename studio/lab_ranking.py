@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from core.lab.board import Board
 from core.reward.formula import VALIDITY
 from core.reward.parsing import parse
 from core.reward.verdicts import component_title
-from studio import lab_state, output
+from studio import lab_state, output, state
 from studio.lab_board import Opened, View
 
 KIND_TITLES = {
@@ -129,13 +130,14 @@ def table(opened: Opened, view: View, group: int) -> int:
     rows = rows_by_rank(opened.board, view, group)
     shown = rows[:_SHOWN_ROWS]
     parts = {title(name): _SCORE for name in view.now.names}
-    event = st.dataframe(
+    key = f"lab.ranking.{opened.id}.{group}"
+    st.dataframe(
         ranking(opened.board, view, shown),
         hide_index=True,
-        key=f"lab.ranking.{opened.id}.{group}",
+        key=key,
         row_height=_ROW_HEIGHT,
         height=_ROW_HEIGHT * len(shown) + 38,
-        on_select="rerun",
+        on_select=partial(_clicked, opened, group, shown, key),
         selection_mode="single-cell",
         alt="The answers of this group from the highest reward to the lowest, with what each component adds",
         column_config={
@@ -159,8 +161,15 @@ def table(opened: Opened, view: View, group: int) -> int:
     )
     if len(rows) > len(shown):
         st.caption(f"The best {len(shown)} of {len(rows)} answers.")
-    clicked = [cell[0] for cell in event.selection.cells]
-    return shown[min(clicked[0], len(shown) - 1)] if clicked else shown[0]
+    wanted = lab_state.answer_to_read(opened.id, group)
+    return next((row for row in rows if opened.board.keys[row] == wanted), rows[0])
+
+
+def _clicked(opened: Opened, group: int, shown: Sequence[int], key: str) -> None:
+    """Callback: remember the answer that stands where somebody clicked; it is read on wherever a weight moves it."""
+    cells = state.value(key).selection.cells
+    row = shown[min(cells[0][0], len(shown) - 1)] if cells else None
+    lab_state.read_answer(opened.id, group, None if row is None else opened.board.keys[row])
 
 
 def in_full(opened: Opened, view: View, row: int) -> None:

@@ -77,7 +77,7 @@ def measure(home: Home, opened: Opened) -> bool:
     with st.container(border=True):
         names = ", ".join(component_title(name) for name in missing)
         st.markdown(f"**Not measured yet on these answers:** {output.escape(names)}")
-        if lab_tasks.follow(home, "measure", "Measure again."):
+        if lab_tasks.follow(home, "measure", "Measure again.", opened.id):
             return False
         st.caption("It is done once, in the background, and kept. Moving a slider never measures anything.")
         st.button(

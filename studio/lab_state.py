@@ -126,6 +126,17 @@ def group_key(board_id: str) -> str:
     return f"lab.group.{board_id}"
 
 
+def answer_to_read(board_id: str, group: int) -> str | None:
+    """The key of the completion that was clicked in this group, to be read in full; None when none is."""
+    key: str | None = st.session_state.get(f"lab.read.{board_id}.{group}")
+    return key
+
+
+def read_answer(board_id: str, group: int, key: str | None) -> None:
+    """Remember which completion of a group is read in full."""
+    st.session_state[f"lab.read.{board_id}.{group}"] = key
+
+
 def pairs(board_id: str, rater: str) -> tuple[Any, ...] | None:
     """The pairs that a rater is asked in this session; None before they are drawn."""
     asked: tuple[Any, ...] | None = st.session_state.get(f"lab.pairs.{board_id}.{rater}")
@@ -148,9 +159,9 @@ def judged(board_id: str, rater: str) -> int:
     return int(st.session_state.get(f"lab.judged.{board_id}.{rater}", 0))
 
 
-def next_pair(board_id: str, rater: str) -> None:
-    """Go on to the next pair."""
-    st.session_state[f"lab.judged.{board_id}.{rater}"] = judged(board_id, rater) + 1
+def go_to_pair(board_id: str, rater: str, place: int) -> None:
+    """Ask a rater the pair at this place of the session, from 0."""
+    st.session_state[f"lab.judged.{board_id}.{rater}"] = place
 
 
 def ranking(board_id: str, rater: str, group: int) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.config import COMPONENTS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig
 from core.errors import ConfigError, StudioError
-from core.lab.stress import REWARD, TRICKS, StressResult, foretold, is_foretold, stress_pairs, warning
+from core.lab.stress import CAUGHT, REWARD, TRICKS, StressResult, foretold, is_foretold, stress_pairs, warning
 from core.paths import Home
 from core.reward.ready import with_missing_hashes
 from studio import lab_tasks, output
@@ -35,7 +35,11 @@ def draw(home: Home) -> None:
     if said:
         output.warning(said)
     else:
-        st.success("This reward prefers the good answer in nearly all pairs of every trick.", icon=":material/shield:")
+        st.success(
+            f"This reward prefers the good answer in over {CAUGHT:.0%} of these pairs of every trick. That does not "
+            "show that the reward is safe.",
+            icon=":material/shield:",
+        )
     left, right = st.columns([8, 5], gap="medium")
     with left:
         _matrix(found)

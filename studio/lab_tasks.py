@@ -25,27 +25,34 @@ def start(home: Home, kind: Kind, arguments: Mapping[str, Any]) -> None:
     lab_state.wait_for(kind, task.id)
 
 
-def current(home: Home, kind: Kind) -> Task | None:
-    """The task of this kind that is under way, whoever started it; else the one that this session waits for."""
-    newest = data_tasks.newest(home, kind, {})
+def current(home: Home, kind: Kind, board_id: str | None = None) -> Task | None:
+    """The task of this kind that is under way, whoever started it; else the one that this session waits for.
+
+    Args:
+        board_id: only a task that was asked about this board; by default about any, or none.
+    """
+    asked = {} if board_id is None else {"board": board_id}
+    newest = data_tasks.newest(home, kind, asked)
     if newest is not None and newest.status().live:
         return newest
-    return data_tasks.find(home, lab_state.waited_for(kind) or "")
+    waited = data_tasks.find(home, lab_state.waited_for(kind) or "")
+    return waited if waited is not None and asked.items() <= waited.arguments().items() else None
 
 
-def is_live(home: Home, kind: Kind) -> bool:
+def is_live(home: Home, kind: Kind, board_id: str | None = None) -> bool:
     """Whether that task is under way."""
-    task = current(home, kind)
+    task = current(home, kind, board_id)
     return task is not None and task.status().live
 
 
-def follow(home: Home, kind: Kind, again: str) -> bool:
+def follow(home: Home, kind: Kind, again: str, board_id: str | None = None) -> bool:
     """Show how far the task is, or why nothing came of it; returns whether it is under way.
 
     Args:
         again: what to do about a task that was stopped or lost.
+        board_id: as `current` takes it.
     """
-    task = current(home, kind)
+    task = current(home, kind, board_id)
     if task is not None and task.status().live:
         data_tasks.follow(task)
         return True

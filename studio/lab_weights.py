@@ -183,7 +183,7 @@ def settings(reward: RewardConfig) -> None:
             key=_AGGREGATION,
             format_func=AGGREGATIONS.__getitem__,
             persist_state="session",
-            help="In TRL's words: sum_then_normalize and normalize_then_sum.",
+            help=_AGGREGATION_HELP,
         )
         st.radio(
             "Advantage: reward less its group's mean, divided by",
@@ -202,6 +202,12 @@ def settings(reward: RewardConfig) -> None:
             persist_state="session",
             help="A run reports it over all completions.",
         )
+
+
+_AGGREGATION_HELP = (
+    "In TRL's words: sum_then_normalize and normalize_then_sum. The second is to look at only: runs add up first, and "
+    "a saved preset does not keep this choice."
+)
 
 
 def among() -> str:
@@ -248,7 +254,13 @@ def _change_saved(home: Home) -> None:
         return
     with st.container(horizontal=True):
         st.button(f"Update {output.escape(name)}", key="lab.update", on_click=_save, args=(home, name))
-        st.button(f"Delete {output.escape(name)}", key="lab.delete", on_click=_delete, args=(home, name))
+        if st.button(
+            f"Delete {output.escape(name)}",
+            key="lab.delete",
+            on_click=state.show,  # closed, since it would cover the question
+            args=(_SAVE_OPEN, False),
+        ):
+            _confirm_delete(home, name)
 
 
 def _save(home: Home, replaced: str | None = None) -> None:
@@ -264,10 +276,21 @@ def _save(home: Home, replaced: str | None = None) -> None:
     st.toast(f"Saved as {output.escape(name)}.", icon=":material/bookmark_added:")
 
 
-def _delete(home: Home, name: str) -> None:
-    try:
-        delete_preset(home, name)
-    except StudioError as error:
-        state.refuse(_SAVE, str(error))
-        return
-    lab_state.start_reward(PRESETS["robust"])
+@st.dialog("Delete this preset?", icon=":material/delete:")
+def _confirm_delete(home: Home, name: str) -> None:
+    """Ask, then delete a saved preset."""
+    output.labelled("Preset", name)
+    st.write("Runs that were started with it keep their reward.")
+    with st.container(horizontal=True):
+        delete = st.button("Delete", type="primary", key="lab.delete.yes")
+        keep = st.button("Keep", key="lab.delete.no")
+    if delete:
+        try:
+            delete_preset(home, name)
+        except StudioError as error:
+            output.problem(error)
+            return
+        state.accept(_SAVE)
+        lab_state.start_reward(PRESETS["robust"])
+    if delete or keep:
+        st.rerun()

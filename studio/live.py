@@ -25,7 +25,7 @@ from studio import charts, dialogs, output, words
 from studio.feed import RunFeed, feed_of
 
 _COMPARED_STEPS = 5
-"""How many steps "now" and "at the start" stand for."""
+"""How many steps "now" and "at the start" stand for at most."""
 
 
 def refreshing(part: Callable[..., None], seconds: float | None, *args: Any) -> None:
@@ -113,15 +113,16 @@ def tiles(run: Run) -> None:
     alone = len(metrics) == 1
     rise = "the first step" if alone else f"{gained:+.2f} from start"
     formed = "the first step" if alone else f"{points:+.0f} points from start"
+    note = _compared(count, alone)
     with st.grid(4, min_column_width=160):
-        _tile("Mean reward", f"{reward:.2f}", rise, plain=alone)
-        _tile("Well-formed", f"{well_formed:.0%}", formed, plain=alone)
-        _tile("Seconds per step", f"{_mean(last, 'step_seconds'):.1f}", _seconds(last), plain=True)
+        _tile("Mean reward", f"{reward:.2f}", rise, note, plain=alone)
+        _tile("Well-formed", f"{well_formed:.0%}", formed, note, plain=alone)
+        _tile("Seconds per step", f"{_mean(last, 'step_seconds'):.1f}", _seconds(last), note, plain=True)
         cut = f"{_mean(last, 'truncated'):.0%} cut at the limit"
-        _tile("Completion tokens", f"{_mean(last, 'completion_tokens'):.0f}", cut, plain=True)
+        _tile("Completion tokens", f"{_mean(last, 'completion_tokens'):.0f}", cut, note, plain=True)
 
 
-def _tile(label: str, value: str, change: str, plain: bool = False) -> None:
+def _tile(label: str, value: str, change: str, note: str, plain: bool = False) -> None:
     st.metric(
         label,
         value,
@@ -130,8 +131,21 @@ def _tile(label: str, value: str, change: str, plain: bool = False) -> None:
         delta_arrow="off" if plain else "auto",
         border=True,
         height="stretch",
-        help=f"Mean of the last {_COMPARED_STEPS} steps, compared with the first {_COMPARED_STEPS}.",
+        help=note,
     )
+
+
+def _compared(count: int, alone: bool) -> str:
+    """What the tiles are taken of.
+
+    >>> _compared(3, alone=False), _compared(1, alone=False)
+    ('Mean of the last 3 steps, compared with the first 3.', 'The last step, compared with the first.')
+    """
+    if alone:
+        return "The first step."
+    if count == 1:
+        return "The last step, compared with the first."
+    return f"Mean of the last {count} steps, compared with the first {count}."
 
 
 def _seconds(metrics: list[Metrics]) -> str:

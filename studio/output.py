@@ -19,16 +19,28 @@ from core.errors import StudioError
 from core.reward.parsing import parse
 
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+!|~$:&@-])")
+_JOINER = "\u2060"
+_REWRITTEN = re.compile(
+    r"(?<=w)(?=ww\.)"  # www.example.org
+    r"|(?<=:)(?=//|[\w+/-]+:)"  # http://example.org, :material/check:
+    r"|(?=@)"  # somebody@example.org
+    r"|(?:(?<=^[<>~-])|(?<=\s[<>~-]))(?=(?:->|[-=>])(?:\s|$))",  # an operator between spaces, such as >=
+    re.IGNORECASE,
+)
+"""Where Streamlit makes a link, an icon or another sign out of plain text once its marks are gone; see `escape`."""
 _TAIL_BYTES = 65_536
 
 
 def escape(text: str) -> str:
     """`text` as Markdown that reads exactly as it stands.
 
+    Addresses, icons and operators are found in the text that is left when Markdown has been read, where no backslash
+    helps: an invisible word joiner (U+2060) keeps their characters apart.
+
     >>> escape("![x](http://evil)")
-    '\\\\!\\\\[x\\\\]\\\\(http\\\\://evil\\\\)'
+    '\\\\!\\\\[x\\\\]\\\\(http\\\\:\\u2060//evil\\\\)'
     """
-    return _MARKS.sub(r"\\\1", " ".join(text.split()))
+    return _MARKS.sub(r"\\\1", _REWRITTEN.sub(_JOINER, " ".join(text.split())))
 
 
 def problem(error: StudioError | str) -> None:

@@ -41,7 +41,7 @@ def line_of(run: Run) -> Line:
     """What there is to say about a run in one line; a run whose settings cannot be read is listed all the same."""
     frame = feed_of(run).frame()
     try:
-        preset = words.preset_title(run.config().reward.preset)
+        preset = words.reward_title(run.config().reward)
     except StudioError:
         preset = "unreadable"
     drawn = thin(frame, "reward", _SPARK_POINTS)["reward"] if len(frame) else frame["reward"]
@@ -72,11 +72,10 @@ def _change(line: Line) -> str:
 
 def runs_list(home: Home) -> None:
     """All runs, the newest first; choosing one opens it on the Train page."""
-    runs = list_runs(home)
-    chosen = _runs_frame(runs)
+    chosen = _runs_frame(list_runs(home))
     st.caption("Choose a row to open its run.")
     if chosen:
-        st.switch_page(navigation.TRAIN.path, query_params=state.run_query(chosen.id))
+        st.switch_page(navigation.TRAIN.path, query_params=state.run_query(chosen))
 
 
 def empty_list() -> None:
@@ -109,8 +108,9 @@ def _machine(root: str) -> Machine:
     return Machine.inspect(Home(Path(root)))
 
 
-def _runs_frame(runs: Sequence[Run]) -> Run | None:
-    """Draws the list; returns the run whose row was just chosen."""
+def _runs_frame(runs: Sequence[Run]) -> str | None:
+    """Draws the list; returns the id of the run whose row was just chosen."""
+    drawn = state.drawn_before("runs", [run.id for run in runs])
     lines = [line_of(run) for run in runs]
     badges = words.BADGES.values()
     event = st.dataframe(
@@ -131,4 +131,4 @@ def _runs_frame(runs: Sequence[Run]) -> Run | None:
         },
     )
     rows = [*event.selection.rows, *(cell[0] for cell in event.selection.cells)]
-    return runs[rows[0]] if rows else None
+    return drawn[rows[0]] if rows and rows[0] < len(drawn) else None

@@ -76,8 +76,8 @@ def held_out_answers(run: Run, tags: Tags) -> None:
     found = held_out(run)
     if not found:
         st.caption(
-            "Rows whose split column says test are answered before training begins and again when it has ended; "
-            "data without such rows has no held-out questions."
+            "Questions of the test split, or of validation where there is no test split, are answered before training "
+            "begins and again when it has ended; data without either has no held-out questions."
         )
         return
     done = [item for item in found if item.after is not None]
@@ -102,7 +102,15 @@ def _held_out_tiles(done: Sequence[HeldOut]) -> None:
         points = f"{100 * (formed[1] - formed[0]):+.0f} points"
         st.metric("Well-formed", f"{formed[0]:.0%} → {formed[1]:.0%}", points, border=True)
         note = "earn more than before"
-        st.metric("Answers", f"{better} of {len(pairs)}", note, delta_color="off", delta_arrow="off", border=True)
+        st.metric(
+            "Answers",
+            f"{better} of {len(pairs)}",
+            note,
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            help="A higher reward is not a more correct answer.",
+        )
 
 
 def _held_out_table(found: Sequence[HeldOut]) -> None:

@@ -5,6 +5,7 @@ What the Rewards page remembers stands in `studio.lab_state`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -93,6 +94,23 @@ def new_run_on(name: str) -> dict[str, str]:
 def wanted_data() -> str | None:
     """The prepared data set that the address asks a new run to be trained on."""
     return st.query_params.get(_DATA)
+
+
+def forget(*keys: str) -> None:
+    """Make widgets start from their defaults when they are drawn next."""
+    for key in keys:
+        st.session_state.pop(key, None)
+
+
+def drawn_before(key: str, ids: Sequence[str]) -> Sequence[str]:
+    """Keep the ids of the lines of a table that is being drawn; returns those of the last time, which was clicked on.
+
+    Args:
+        key: of the table.
+    """
+    before: Sequence[str] = st.session_state.get(f"{key}.drawn", ids)
+    st.session_state[f"{key}.drawn"] = ids
+    return before
 
 
 def open_table(table_id: str) -> None:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.config import RunConfig
+from core.config import RewardConfig, RunConfig
 from core.events import Metrics
 from core.job_folder import State, Status
+from core.reward.formula import PRESETS
 from core.reward.verdicts import component_title
 from core.text import duration
 
@@ -94,6 +95,19 @@ def progress(status: Status) -> float:
 def preset_title(name: str) -> str:
     """What a reward preset is called: built-in ones have a title, saved ones the name they were given."""
     return PRESET_TITLES.get(name, name)
+
+
+def reward_title(reward: RewardConfig) -> str:
+    """What a run's reward is called; a built-in preset that was changed before the start says so.
+
+    >>> reward_title(PRESETS["robust"]), reward_title(PRESETS["robust"].model_copy(update={"invalid_reward": 0.0}))
+    ('Robust', 'Robust, changed')
+    """
+    title, preset = preset_title(reward.preset), PRESETS.get(reward.preset)
+    if preset is None:
+        return title
+    weighed = {name: weight for name, weight in reward.weights.items() if weight}
+    return title if reward.model_copy(update={"weights": weighed}) == preset else f"{title}, changed"
 
 
 def recent_shares(metrics: Sequence[Metrics]) -> dict[str, float] | None:

@@ -24,6 +24,10 @@ OpenedScorer = Callable[[RewardConfig, Tags, Home], AbstractContextManager[Score
 """Loads the models of a reward for the length of a `with` block, so that this half needs no PyTorch."""
 
 _TRICK_WIDTH, _WIDTH = 34, 11
+_NONE_SLIPS = (
+    f"This reward prefers the good answer in over {CAUGHT:.0%} of these pairs of every trick. That does not show that "
+    "the reward is safe."
+)
 
 
 def add_lab_verbs(verbs: Any, opened_scorer: OpenedScorer) -> None:
@@ -62,7 +66,7 @@ def stress(options: argparse.Namespace, home: Home, opened_scorer: OpenedScorer)
     if not options.json:
         print(*matrix(found), sep="\n")
         print(f"\nA trick counts as caught when the good answer earns more in over {CAUGHT:.0%} of its pairs.")
-        print(warning(found) or "This reward catches every trick of the stress set.")
+        print(warning(found) or _NONE_SLIPS)
     return {**found.to_json(), "weakest": list(weakest(found)), "warning": warning(found)}
 
 

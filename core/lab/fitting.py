@@ -22,6 +22,7 @@ from core.lab.rater_agreement import kappas
 from core.lab.vote_files import Vote, rater_name
 from core.lab.votes import raters as known_raters
 from core.lab.votes import votes as kept_votes
+from core.lab.votes import votes_on
 from core.paths import Home
 from core.reward.formula import Floats, combine
 from core.tasks import Tell, silent
@@ -95,8 +96,8 @@ def fit_task(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, 
     tell("reading", 0, 0)
     found = [v for name in _distinct(chosen) for v in _votes_of(home, name)] if chosen else kept_votes(home)
     board = load_board(home, arguments["board"])
-    there = set(board.keys)
-    asked = [v for v in found if v.board == arguments["board"] or there.issuperset(v.pair)]
+    there = {placed.vote for placed in votes_on(board, found)}
+    asked = [v for v in found if v in there or v.board == arguments["board"]]  # the latter alone are gone from it
     return fit(board, config, asked, int(arguments.get("seed", 0)), tell).model_dump(mode="json")
 
 
@@ -114,29 +115,22 @@ def _votes_of(home: Home, rater: str) -> list[Vote]:
 
 def _informative(board: Board, components: Floats, votes: Sequence[Vote]) -> JudgedPairs:
     """The votes that say something about weights, and how many were left out."""
-    row = {(sample.group, key): n for n, (sample, key) in enumerate(zip(board.samples, board.keys, strict=True))}
-    anywhere = {key: n for (_, key), n in row.items()}  # groups may have other names on the board of the vote
-
-    def at(vote: Vote, key: str) -> int:
-        return row.get((vote.group, key), anywhere.get(key, -1))
-
-    here = [vote for vote in votes if min(at(vote, vote.winner), at(vote, vote.loser)) >= 0]
-    winners = np.array([at(vote, vote.winner) for vote in here], dtype=np.intp)
-    losers = np.array([at(vote, vote.loser) for vote in here], dtype=np.intp)
+    here = votes_on(board, votes)
+    winners = np.array([placed.winner for placed in here], dtype=np.intp)
+    losers = np.array([placed.loser for placed in here], dtype=np.intp)
     differences = components[winners] - components[losers]
-    same_group = board.index[winners] == board.index[losers]
-    valid = board.valid[winners] & board.valid[losers] & same_group
+    valid = board.valid[winners] & board.valid[losers]
     differs = (np.abs(differences) >= FLAT).any(axis=1)
     used = valid & differs
     return JudgedPairs(
         winners=winners[used],
         losers=losers[used],
-        ties=np.array([vote.tie for vote in here], dtype=bool)[used],
+        ties=np.array([placed.vote.tie for placed in here], dtype=bool)[used],
         groups=board.index[winners[used]],
         differences=differences[used],
-        invalid=int((same_group & ~valid).sum()),
+        invalid=int((~valid).sum()),
         alike=int((valid & ~differs).sum()),
-        gone=len(votes) - int(same_group.sum()),
+        gone=len(votes) - len(here),
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
 from random import Random
-from typing import Literal
+from typing import Literal, NamedTuple
 
+from core.content_hash import content_hash
 from core.lab.board import Board
 from core.lab.vote_files import Vote, append, file_of, files, latest_votes, rater_name
 from core.paths import Home
@@ -44,16 +45,46 @@ def record_ranking(home: Home, rater: str, board: str, group: str, keys: Sequenc
     append(home, rater, board, group, places, time.time())
 
 
-def votes(home: Home, rater: str | None = None, board: str | None = None) -> list[Vote]:
+def votes(home: Home, rater: str | None = None) -> list[Vote]:
     """Judgements of two completions, rankings taken apart; of several by one rater of the same two the latest.
 
     Args:
         rater: only this rater's; by default everybody's. Capital letters and needless space make no difference.
-        board: only those whose latest judgement was given on the board of this id.
     """
     chosen = files(home) if rater is None else [file_of(home, rater)]
-    latest = [vote for file in chosen for vote in latest_votes(file)]
-    return [vote for vote in latest if board in (None, vote.board)]
+    return [vote for file in chosen for vote in latest_votes(file)]
+
+
+class PlacedVote(NamedTuple):
+    """A judgement, and the rows of its two completions on a board."""
+
+    vote: Vote
+    winner: int
+    loser: int
+
+
+def votes_on(board: Board, given: Iterable[Vote]) -> list[PlacedVote]:
+    """Those of `given` whose two completions stand on `board` in one group, wherever they were judged.
+
+    Completions are found by their keys, so what was said of them holds on every copy of a board, also where groups have
+    other names.
+    """
+    rows: dict[str, dict[str, int]] = {}
+    for row, (sample, key) in enumerate(zip(board.samples, board.keys, strict=True)):
+        rows.setdefault(key, {}).setdefault(sample.group, row)
+    placed = []
+    for vote in given:
+        winners, losers = rows.get(vote.winner, {}), rows.get(vote.loser, {})
+        common = [group for group in winners if group in losers]
+        if common:
+            group = vote.group if vote.group in common else common[0]
+            placed.append(PlacedVote(vote, winners[group], losers[group]))
+    return placed
+
+
+def votes_mark(given: Iterable[Vote]) -> str:
+    """Names a set of judgements, in whatever order: another one, a changed one or a missing one gives another mark."""
+    return content_hash(sorted(f"{vote.winner} {vote.loser} {vote.tie} {vote.rater}" for vote in given)).hex()[:16]
 
 
 def raters(home: Home) -> list[str]:

@@ -23,6 +23,10 @@ from core.reward.verdicts import component_title
 
 MOST_WORK = 1_000_000_000
 """Pairs times points; boards with more graded pairs get a coarser map, so that it takes seconds at most."""
+_NOTHING = (
+    "Nobody has said yet which completions are better than others of their group, so there is nothing to agree with. "
+    "Judge some pairs first, or choose completions that have grades."
+)
 _POINTS_AT_ONCE = 256
 _PAIRS_AT_ONCE = 1024
 """Small enough that what is worked on stays in the processor's cache."""
@@ -36,8 +40,8 @@ class WeightMap:
         names: the chosen components.
         points: their weights, shape (P, T); each row adds up to `total`.
         total: what the chosen weights add up to, without their signs; 1 when they are all zero.
-        agreement: share of the graded pairs that the rewards at each point put in the same order, shape (P,).
-        pairs: how many graded pairs were compared.
+        agreement: share of the compared pairs that the rewards at each point put in the same order, shape (P,).
+        pairs: how many pairs were compared.
         best: the point with the highest agreement, the one nearest to the current weights when there are several.
         weights: the current weights of `names`, shape (T,).
         weights_agreement: agreement at the current weights, wherever they are.
@@ -58,23 +62,26 @@ class WeightMap:
 
 
 def weight_map(
-    board: Board, config: RewardConfig, terms: Sequence[str], points: int = 5000, order: Floats | None = None
+    board: Board,
+    config: RewardConfig,
+    terms: Sequence[str],
+    points: int = 5000,
+    judged: Sequence[tuple[int, int]] | None = None,
 ) -> WeightMap:
     """The map of two or three weights of `config` on `board`.
 
     Args:
         terms: two or three components of `config`.
         points: about how many points; fewer on boards with very many graded pairs.
-        order: how good each completion is, higher is better, NaN where nobody said, shape (completions,); completions
-            of one group are compared. None takes the board's grades.
+        judged: the pairs that are compared, the row of the better completion first. None takes every two completions
+            of a group that have different grades.
 
     Raises:
         ConfigError: `terms` are not two or three different components of `config`.
-        DataError: no two completions of a group have different grades, or there are too many such pairs, or a
-            component has not been measured.
+        DataError: there is no pair to compare, or there are too many, or a component has not been measured.
     """
     chosen = _chosen(config, terms)
-    worse, better = _graded_pairs(board.index, board.grades if order is None else order)
+    worse, better = _graded_pairs(board.index, board.grades) if judged is None else _judged_pairs(judged)
     weights = np.asarray(config.weight_vector)[chosen]
     total = float(np.abs(weights).sum()) or 1.0
     lattice = total * simplex(len(chosen), min(points, MOST_WORK // len(worse)))
@@ -140,11 +147,15 @@ def _graded_pairs(index: Ints, grades: Floats) -> tuple[Ints, Ints]:
                 "large. Choose a board with smaller groups."
             )
     if not count:
-        raise DataError(
-            "Nobody has said yet which completions are better than others of their group, so there is nothing to agree "
-            "with. Judge some pairs first, or choose completions that have grades."
-        )
+        raise DataError(_NOTHING)
     return np.concatenate(worse), np.concatenate(better)
+
+
+def _judged_pairs(judged: Sequence[tuple[int, int]]) -> tuple[Ints, Ints]:
+    if not judged:
+        raise DataError(_NOTHING)
+    better, worse = np.array(judged, dtype=np.intp).T
+    return worse, better
 
 
 def _agreements(

@@ -73,6 +73,16 @@ def test_tasks_of_the_same_second_have_ids_of_their_own_and_old_ones_go(home: Ho
     assert {task.id for task in made[5:]} <= left, "one that has not ended is never removed"
 
 
+def test_many_tasks_of_one_kind_never_push_out_what_another_kind_has_found(home: Home) -> None:
+    kept = create_task(home, "refuse", {})
+    for number in range(25):
+        worker.main(create_task(home, "add", {"a": number, "b": 0}).folder, home.root)
+    worker.main(kept.folder, home.root)
+    create_task(home, "add", {"a": 0, "b": 0})
+    assert kept.status().state == "failed"
+    assert len(list(home.tasks.glob("add-*"))) == 21, "twenty and the new one"
+
+
 def test_a_task_says_what_it_was_asked(home: Home) -> None:
     task = Task(create_task(home, "add", {"a": 1, "b": 2}).folder)
     assert (task.kind(), task.arguments()) == ("add", {"a": 1, "b": 2})

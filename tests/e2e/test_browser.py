@@ -94,6 +94,23 @@ def test_the_form_keeps_a_bad_file_from_starting(page: Page, server: Server, wat
     open_page(page, server, "/train?run=new")
     page.get_by_role("radio", name="Upload").click()
     page.locator("input[type=file]").set_input_files(file)
-    expect(page.get_by_text("Line 2 of rows-")).to_be_visible()
+    expect(page.get_by_text("Line 2: it is not valid JSON")).to_be_visible()
     expect(page.get_by_role("button", name="Start training")).to_be_disabled()
+    nothing_failed(page, watch)
+
+
+def test_addresses_and_operators_from_a_file_are_shown_as_written(
+    page: Page, server: Server, watch: Watch, tmp_path: Path
+) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("www.evil.example http://evil.example a@evil.example,:material/check: >= -- b\na,b\n")
+    open_page(page, server, "/train?run=new")
+    page.get_by_role("radio", name="Upload").click()
+    page.locator("input[type=file]").set_input_files(file)
+    alert = page.get_by_test_id("stAlert").filter(has_text="has no column")
+    expect(alert).to_be_visible()
+    shown = alert.inner_text().replace("\u2060", "")
+    assert "www.evil.example http://evil.example a@evil.example" in shown
+    assert ":material/check: >= -- b" in shown
+    expect(alert.get_by_role("link")).to_have_count(0)
     nothing_failed(page, watch)

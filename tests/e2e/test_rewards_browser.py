@@ -9,6 +9,8 @@ from playwright.sync_api import Locator, Page, expect
 from core.lab.boards import BUNDLED, bundled_board, list_boards, save_board
 from core.lab.measuring import light_board
 from core.lab.votes import record_ranking
+from core.reward.formula import PRESETS
+from core.reward.presets import all_presets, save_preset
 from core.reward.scoring import Sample
 from tests.e2e.conftest import Server, Watch
 from tests.e2e.test_browser import nothing_failed, open_page
@@ -125,6 +127,39 @@ def test_a_saved_preset_can_be_trained_with(page: Page, server: Server, watch: W
     page.goto(f"{server.url}/train?run=new")
     page.get_by_role("radio", name="no-tags").click()
     expect(page.get_by_text("−1 × tags").or_(page.get_by_text("-1 × tags")).first).to_be_visible()
+    nothing_failed(page, watch)
+
+
+def test_a_preset_of_ones_own_is_deleted_after_a_question(page: Page, server: Server, watch: Watch) -> None:
+    save_preset(server.home, "ward-three", PRESETS["robust"])
+    open_page(page, server, "/rewards")
+    page.get_by_role("radio", name="ward-three").click()
+    page.get_by_role("button", name="Save as preset").click()
+    page.get_by_role("button", name=re.compile("^Delete ward")).click()
+    expect(page.get_by_text("Runs that were started with it keep their reward.")).to_be_visible()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_role("radio", name="ward-three")).to_have_count(0)
+    expect(page.get_by_role("radio", name="Robust")).to_be_checked()
+    assert "ward-three" not in all_presets(server.home)
+    nothing_failed(page, watch)
+
+
+def test_the_answer_that_was_clicked_is_read_on_when_a_weight_moves_it(
+    page: Page, server: Server, watch: Watch
+) -> None:
+    open_page(page, server, "/rewards")
+    table = page.get_by_test_id("stDataFrame").first
+    expect(cells(page)).to_have_count(8)
+    table.click(position={"x": 300, "y": 38 + 61 * 2 + 30})  # the third line
+    third = page.get_by_text(re.compile("^Rank 3 of 8"))
+    expect(third).to_be_visible()
+    read = page.get_by_text("Reasoning", exact=True).first.locator("xpath=../..").inner_text()
+    slider = page.get_by_role("slider", name="Similarity").first
+    slider.focus()
+    slider.press("Home")
+    expect(page.get_by_text("The last change turned")).to_be_visible()
+    expect(page.get_by_text(re.compile(r"^Rank [124-8] of 8"))).to_be_visible()
+    assert page.get_by_text("Reasoning", exact=True).first.locator("xpath=../..").inner_text() == read
     nothing_failed(page, watch)
 
 

@@ -9,7 +9,10 @@ from core.data.saving import prepare
 from core.data.tables import Table
 from core.paths import Home, write_json
 from core.tasks import silent
-from tests.build_data_page import Open, draft_of, ended_task, shown, texts
+from studio import navigation
+from tests.build_data_page import DATA, Open, draft_of, ended_task, shown, texts
+
+TRAIN = str(navigation.TRAIN.path)
 
 
 def test_shares_decide_how_many_rows_are_held_out(data: Open, home: Home, table: Table) -> None:
@@ -85,13 +88,29 @@ def test_what_was_saved_is_shown_and_leads_to_training(data: Open, home: Home, t
     assert at.text_input(key="model_folder").value == draft_of(table).model
 
 
+def test_training_on_what_was_saved_wins_over_what_the_form_held_before(data: Open, home: Home, table: Table) -> None:
+    run_report(home, {"table": table.id}, silent)
+    name = saved(home, table)
+    at = data(table)
+    at.switch_page(TRAIN)
+    at.run()
+    at.get_by_key("data_source").set_value("Sample").run()
+    at.switch_page(DATA)
+    at.query_params["table"] = table.id
+    at.run()
+    at.button(key="train_on_it").click().run()
+    assert not at.exception
+    assert at.selectbox(key="prepared_data").value == name
+    assert at.text_input(key="model_folder").value == draft_of(table).model
+
+
 def test_a_prepared_data_set_brings_its_limits_to_the_train_page(data: Open, home: Home, table: Table) -> None:
     run_report(home, {"table": table.id}, silent)
     table.keep(draft_of(table).model_copy(update={"max_completion_length": 333}))
     saved(home, table)
     at = data(table)
     at.button(key="train_on_it").click().run()
-    assert at.number_input(key="demo.robust.ward.train.max_completion_length").value == 333
+    assert at.number_input(key="demo.ward.train.max_completion_length").value == 333
 
 
 def test_a_prepared_file_that_was_changed_is_listed_with_the_problem(data: Open, home: Home, table: Table) -> None:

@@ -8,7 +8,8 @@ from core.data.sources import import_table
 from core.data.tables import Table, list_tables
 from core.paths import Home, write_json
 from core.tasks import silent
-from tests.build_data_page import Open, draft_of, ended_task, live_task, shown, texts
+from tests.build_data_page import ROWS, Open, draft_of, ended_task, live_task, shown, texts
+from tests.build_tables import make_table
 
 
 def test_an_empty_home_shows_the_three_sources_and_nothing_else(data: Open) -> None:
@@ -122,6 +123,17 @@ def test_an_import_without_a_table_says_why_and_asks_again(
 
 def test_a_table_made_before_is_opened_again_with_what_was_decided(data: Open, table: Table) -> None:
     at = data()
+    at.session_state["tables"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception
+    assert at.query_params["table"] == table.id
+
+
+def test_the_table_that_was_clicked_opens_even_when_another_was_made_since(
+    data: Open, home: Home, table: Table
+) -> None:
+    at = data()
+    make_table(home, ROWS, "table-2")
     at.session_state["tables"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
     at.run()
     assert not at.exception

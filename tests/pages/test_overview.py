@@ -56,6 +56,16 @@ def test_choosing_a_row_opens_its_run(overview: Open, home: Home) -> None:
     assert at.query_params["run"] == wanted.id
 
 
+def test_the_run_that_was_clicked_opens_even_when_another_has_begun_since(overview: Open, home: Home) -> None:
+    wanted = build_run(home, Plan("finished"))
+    at = overview()
+    build_run(home, Plan("running", done=1))
+    at.session_state["runs"] = {"selection": {"rows": [0], "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception
+    assert at.query_params["run"] == wanted.id
+
+
 def test_a_run_whose_settings_are_broken_is_listed_all_the_same(overview: Open, home: Home) -> None:
     run = build_run(home, Plan("finished"))
     (run.folder / "config.json").write_text("{")

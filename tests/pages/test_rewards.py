@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import psutil
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core import jobs
 from core.config import RewardConfig
 from core.lab.board import column
-from core.lab.boards import list_boards, save_board
+from core.lab.boards import BUNDLED, bundled_board, list_boards, save_board
 from core.lab.measuring import light_board, with_measures
 from core.lab.stress import foretold
-from core.lab.votes import votes
+from core.lab.votes import pairs_to_judge, record_vote, votes
 from core.paths import PROJECT, Home, write_json
 from core.reward.custom_files import add_custom, custom_reward, templates
 from core.reward.formula import PRESETS
 from core.reward.presets import all_presets, save_preset
 from core.reward.ready import with_missing_hashes
 from core.reward.scoring import Sample
-from core.tasks import create_task
+from core.tasks import Task, create_task, perform
+from studio import lab_preferences, lab_state
 from tests.build_runs import HOSTILE, Plan, build_run
 
 REWARDS = str(PROJECT / "pages" / "rewards.py")
@@ -140,7 +144,8 @@ def test_a_saved_preset_is_offered_on_the_train_page(rewards: Callable[[], AppTe
     at.switch_page(TRAIN).run()
     at.get_by_key("reward_preset").set_value("ward-three").run()
     assert not at.exception
-    assert at.number_input(key="demo.ward-three.weight.tags").value == -0.25
+    (tags,) = [field for field in at.number_input if str(field.key).endswith(".weight.tags")]
+    assert tags.value == -0.25
 
 
 def test_a_name_that_is_taken_is_refused_in_words(rewards: Callable[[], AppTest], home: Home) -> None:
@@ -231,16 +236,125 @@ def test_a_vote_is_kept_at_once_and_the_next_pair_is_asked(rewards: Callable[[],
     at.get_by_key("lab.view").set_value("preferences").run()
     at.text_input(key="lab.rater").set_value("Dr. Ada").run()
     asked = [text.value for text in at.text]
-    at.button(key="lab.votes.left").click().run()
+    at.button(key="lab.votes.left.0").click().run()
     assert len(votes(home, "Dr. Ada")) == 1
     assert [text.value for text in at.text] != asked
+
+
+def test_a_second_click_on_a_judged_pair_neither_votes_again_nor_passes_over_the_next(
+    rewards: Callable[[], AppTest], home: Home
+) -> None:
+    at = rewards()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    at.text_input(key="lab.rater").set_value("Dr. Ada").run()
+    late = at.button(key="lab.votes.left.0")
+    late.click().run()
+    given = votes(home)
+    late.click().run()
+    assert not at.exception
+    assert votes(home) == given
+    assert any("Pair 2 of" in bar for bar in shares(at))
+
+
+def test_a_late_answer_to_a_pair_that_is_behind_the_rater_is_passed_over(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(st, "session_state", {})
+    board = bundled_board()
+    first, second = pairs_to_judge(board, home, "Ada", 2)
+    lab_state.ask_pairs("bundled", "Ada", (first, second))
+    for answer in ("left", "right"):
+        lab_preferences._judge(home, "bundled", "Ada", 0, first, answer)
+    assert [vote.winner for vote in votes(home)] == [first.left_key]
+    assert lab_state.judged("bundled", "Ada") == 1
+
+
+def test_votes_count_on_a_measured_copy_of_the_bundled_answers(rewards: Callable[[], AppTest], home: Home) -> None:
+    judge_all(home, 4)
+    save_board(home, "copy", bundled_board(), source=BUNDLED)
+    at = rewards()
+    at.selectbox(key="lab.board").set_value("copy").run()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    at.text_input(key="lab.rater").set_value("Ada").run()
+    assert any("4 judgements by you" in bar for bar in shares(at))
+    at.get_by_key("lab.votes.way").set_value("Fit weights").run()
+    assert any("On these answers: Ada: 4." in caption.value for caption in at.caption)
+
+
+def judge_all(home: Home, count: int, rater: str = "Ada") -> None:
+    """Judge some pairs of the bundled answers, the left one better."""
+    for pair in pairs_to_judge(bundled_board(), home, rater, count):
+        record_vote(home, pair.vote(rater, BUNDLED, "left"))
+
+
+@pytest.mark.parametrize("changed", ["weights", "votes"])
+def test_a_fit_for_other_weights_or_votes_is_marked_and_its_weights_are_not_offered(
+    changed: str, rewards: Callable[[], AppTest], home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge_all(home, 40)
+    monkeypatch.setattr(jobs, "start_task", finished_fit)
+    at = rewards()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    at.get_by_key("lab.votes.way").set_value("Fit weights").run()
+    at.button(key="lab.fit.start").click().run()
+    assert not at.exception
+    assert at.button(key="lab.fit.use")
+    assert not at.warning
+    if changed == "votes":
+        judge_all(home, 1)
+        at.run()
+    else:
+        at.get_by_key("lab.view").set_value("weights").run()
+        at.slider(key="lab.weight.tags").set_value(-0.5).run()
+        at.get_by_key("lab.view").set_value("preferences").run()
+        at.get_by_key("lab.votes.way").set_value("Fit weights").run()
+    assert "Fit again" in at.warning[0].value
+    assert "lab.fit.use" not in [button.key for button in at.button]
+
+
+def finished_fit(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
+    """The task of a fit, performed at once and here."""
+    task = create_task(home, kind, arguments)
+    perform(task, home)
+    task.write_status(replace(task.written_status(), state="finished"))
+    return task
+
+
+def test_names_of_raters_are_no_markdown(rewards: Callable[[], AppTest], home: Home) -> None:
+    judge_all(home, 1, "![x](https://evil.example/p.png)")
+    at = rewards()
+    at.get_by_key("lab.view").set_value("preferences").run()
+    told = at.text_input(key="lab.rater").help
+    assert "evil.example" in told.replace("\\", "")
+    assert "](" not in told
+
+
+def test_the_map_compares_the_pairs_that_a_rater_judged_and_says_how_many(
+    rewards: Callable[[], AppTest], home: Home
+) -> None:
+    judge_all(home, 5)
+    at = rewards()
+    at.get_by_key("lab.view").set_value("map").run()
+    at.selectbox(key="lab.map.order").set_value("Ada").run()
+    assert not at.exception
+    assert any("the 5 pairs that Ada has judged" in caption.value for caption in at.caption)
+
+
+def test_a_preset_is_not_deleted_before_it_is_confirmed(rewards: Callable[[], AppTest], home: Home) -> None:
+    save_preset(home, "mine", PRESETS["robust"])
+    at = rewards()
+    at.get_by_key("lab.preset").set_value("mine").run()
+    at.button(key="lab.delete").click().run()
+    assert "mine" in all_presets(home)
+    at.run()
+    assert "mine" in all_presets(home)
 
 
 def test_a_skipped_pair_leaves_no_vote(rewards: Callable[[], AppTest], home: Home) -> None:
     at = rewards()
     at.get_by_key("lab.view").set_value("preferences").run()
     at.text_input(key="lab.rater").set_value("Dr. Ada").run()
-    at.button(key="lab.votes.skip").click().run()
+    at.button(key="lab.votes.skip.0").click().run()
     assert not votes(home)
     assert any("Pair 2 of" in bar for bar in shares(at))
 
@@ -427,6 +541,19 @@ def test_the_measuring_of_a_board_is_followed_by_whoever_looks(rewards: Callable
     at.get_by_key("lab.view").set_value("weights").run()
     assert at.button(key=f"stop {task.id}")
     assert "lab.measure" not in [button.key for button in at.button]
+
+
+def test_the_measuring_of_other_answers_does_not_stand_for_that_of_these(
+    rewards: Callable[[], AppTest], home: Home
+) -> None:
+    save_board(home, "mine", light_board("Mine", [Sample("q", "a", text, "g") for text in ("one", "two")]))
+    me = psutil.Process()
+    task = create_task(home, "measure", {"board": "bundled"})
+    task.write_status(replace(task.written_status(), state="running", pid=me.pid, created=me.create_time()))
+    at = rewards()
+    at.selectbox(key="lab.board").set_value("mine").run()
+    assert at.button(key="lab.measure")
+    assert f"stop {task.id}" not in [button.key for button in at.button]
 
 
 def test_answers_of_which_none_is_valid_are_explained(rewards: Callable[[], AppTest], home: Home) -> None:

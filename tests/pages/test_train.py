@@ -4,17 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.paths import Home
+from core.reward.formula import PRESETS
+from core.reward.presets import reward_named, save_preset
 from core.runs import list_runs
+from studio import forms
+from studio.navigation import REWARDS as REWARDS_PAGE
+from studio.navigation import TRAIN as TRAIN_PAGE
 from tests.build_runs import HOSTILE, Plan, add_step, build_run
 
 Open = Callable[..., AppTest]
+TRAIN = str(TRAIN_PAGE.path)
 START = "start_training"
+REWARDS = str(REWARDS_PAGE.path)
+
+
+def weights_of(home: Home, preset: str) -> str:
+    """How the keys of a reward's widgets begin."""
+    return forms.scope("demo", None, reward_named(home, preset))
 
 
 def tiles(at: AppTest) -> dict[str, str]:
@@ -65,8 +78,64 @@ def test_another_preset_brings_its_own_weights(train: Open) -> None:
 
 def test_an_advanced_setting_changes_what_will_run(train: Open) -> None:
     at = train()
-    at.number_input(key="demo.robust.train.steps").set_value(7).run()
+    at.number_input(key="demo.train.steps").set_value(7).run()
     assert any(text.value.startswith("7 steps") for text in at.markdown)
+
+
+def test_another_reward_keeps_the_settings_that_do_not_depend_on_it(train: Open) -> None:
+    at = train()
+    at.number_input(key="demo.train.seed").set_value(11).run()
+    at.get_by_key("reward_preset").set_value("article").run()
+    assert at.number_input(key="demo.train.seed").value == 11
+
+
+def test_a_visit_to_the_rewards_page_keeps_what_was_chosen(train: Open) -> None:
+    at = train()
+    at.get_by_key("run_size").set_value("short").run()
+    at.get_by_key("reward_preset").set_value("article").run()
+    at.get_by_key("model_source").set_value("Hugging Face id").run()
+    at.text_input(key="model_hub_id").set_value("org/model").run()
+    at.number_input(key="short.train.seed").set_value(11).run()
+    at.number_input(key="short.article.weight.fluency").set_value(0.15).run()
+    at.switch_page(REWARDS)
+    at.run()
+    at.switch_page(TRAIN)
+    at.run()
+    assert not at.exception
+    assert at.text_input(key="model_hub_id").value == "org/model"
+    assert at.number_input(key="short.train.seed").value == 11
+    assert at.number_input(key="short.article.weight.fluency").value == 0.15
+
+
+def test_a_saved_reward_that_was_changed_brings_its_new_weights(train: Open, home: Home) -> None:
+    save_preset(home, "mine", PRESETS["robust"])
+    at = train()
+    at.get_by_key("reward_preset").set_value("mine").run()
+    changed = {**PRESETS["robust"].weights, "fluency": 0.7}
+    save_preset(home, "mine", PRESETS["robust"].model_copy(update={"weights": changed}), replace=True)
+    at.run()
+    assert at.number_input(key=f"{weights_of(home, 'mine')}.weight.fluency").value == 0.7
+
+
+def test_a_file_that_changes_is_read_again(train: Open, tmp_path: Path) -> None:
+    file = tmp_path / "mine.csv"
+    file.write_text("question,answer\na,b\n")
+    at = train()
+    at.get_by_key("data_source").set_value("File on this machine").run()
+    at.text_input(key="data_path").set_value(str(file)).run()
+    assert any("1 rows to train on" in caption.value for caption in at.caption)
+    file.write_text("question,answer\na,b\nc,d\n")
+    at.run()
+    assert any("2 rows to train on" in caption.value for caption in at.caption)
+
+
+def test_a_wrong_setting_is_not_taken_for_missing_data(train: Open) -> None:
+    at = train()
+    for name in ("semantic", "fluency", "tags"):
+        at.number_input(key=f"demo.robust.weight.{name}").set_value(0.0)
+    at.run()
+    assert at.button(key=START).disabled
+    assert not any("choose data" in caption.value for caption in at.caption)
 
 
 def test_weights_that_are_all_zero_are_refused_before_the_start(train: Open) -> None:

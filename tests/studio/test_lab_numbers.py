@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import numpy as np
 import pytest
@@ -12,12 +11,11 @@ from core.config import RewardConfig
 from core.lab.board import Board
 from core.lab.boards import bundled_board
 from core.lab.stress import foretold
-from core.lab.vote_files import Vote
 from core.lab.weight_map import weight_map
 from core.reward.advantages import Aggregation, Scale
 from core.reward.formula import PRESETS
 from studio.lab_board import Opened, View, only_valid, view
-from studio.lab_map import line_option, order_of, ternary
+from studio.lab_map import line_option, ternary
 from studio.lab_numbers import change, correlation_table, histogram_option
 from studio.lab_ranking import KIND_TITLES, ranking, rows_by_rank, shortened
 from studio.lab_stress import built_in, matrix
@@ -88,22 +86,6 @@ def test_components_that_never_vary_have_no_correlation() -> None:
     table = correlation_table(found.now)
     assert set(table["Fluency"]) == {"–"}
     assert table.loc[0, "Similarity"] == "1.00"
-
-
-def test_an_order_of_votes_is_the_share_that_was_won() -> None:
-    board = bundled_board()
-    first, second, third = board.keys[:3]
-    now = time.time()
-    order = order_of(
-        board,
-        [
-            Vote("a", now, "bundled", "g", first, second),
-            Vote("a", now, "bundled", "g", first, third),
-            Vote("a", now, "bundled", "g", second, third, tie=True),
-        ],
-    )
-    assert order[:3].tolist() == [1.0, 0.25, 0.25]
-    assert np.isnan(order[3:]).all()
 
 
 def test_the_map_marks_where_the_weights_are() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from studio import output
 from tests.build_runs import HOSTILE
 
@@ -13,6 +15,30 @@ def test_every_mark_of_markdown_is_escaped() -> None:
     escaped = output.escape(HOSTILE)
     assert re.search(r"[<!\[(*:]", escaped)
     assert not re.search(r"(?<!\\)[<!\[(*:]", escaped)
+
+
+@pytest.mark.parametrize(
+    ("text", "token"),
+    [
+        ("see www.evil.example", "www."),
+        ("see HTTP://evil.example", "://"),
+        ("mail to a@evil.example", "a@"),
+        ("an icon :material/check: here", ":material"),
+        ("an emoji :+1:", ":+1:"),
+        *((f"a {operator} b", operator) for operator in ("<->", "->", "<-", "--", ">=", "<=", "~=")),
+        (">=", ">="),
+        ("a >= >= b", ">="),
+    ],
+)
+def test_what_is_rewritten_after_markdown_was_read_is_broken_and_looks_the_same(text: str, token: str) -> None:
+    shown = output.escape(text).replace("\\", "")
+    assert token not in shown
+    assert shown.replace("\u2060", "") == text
+
+
+@pytest.mark.parametrize("text", ["prepared:ward", "Line 3: 12:30", "x>=y", "a-b", "wwwx"])
+def test_other_text_gets_no_invisible_character(text: str) -> None:
+    assert "\u2060" not in output.escape(text)
 
 
 def test_escaping_loses_no_word() -> None:

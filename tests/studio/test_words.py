@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from core.config import JudgeConfig
 from core.job_folder import Status
 from core.reward import verdicts
+from core.reward.formula import PRESETS
 from studio import words
 
 
@@ -54,3 +56,17 @@ def test_recent_shares_pass_over_steps_without_variance() -> None:
     effective = {"semantic": 0.5, "fluency": 0.0, "tags": 0.2, "validity": 0.3}
     assert words.recent_shares([metrics(1, effective=effective), metrics(2, effective={})]) == effective
     assert words.recent_shares([metrics(1, effective={})]) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "title"),
+    [
+        ({}, "Robust"),
+        ({"weights": {**PRESETS["robust"].weights, "fluency": 0.0}}, "Robust, changed"),
+        ({"parser": "lenient"}, "Robust, changed"),
+        ({"judge": JudgeConfig()}, "Robust, changed"),
+        ({"preset": "mine"}, "mine"),
+    ],
+)
+def test_a_reward_that_is_not_the_preset_it_names_says_so(change: dict[str, object], title: str) -> None:
+    assert words.reward_title(PRESETS["robust"].model_copy(update=change)) == title

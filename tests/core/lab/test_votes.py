@@ -22,6 +22,8 @@ from core.lab.votes import (
     record_vote,
     rows_to_rank,
     votes,
+    votes_mark,
+    votes_on,
 )
 from core.paths import PROJECT, Home
 from tests.build_votes import scored_board
@@ -65,14 +67,42 @@ def test_a_ranking_is_one_record_and_every_pair_of_it(home: Home) -> None:
     assert found == decided | {(KEYS[1], KEYS[2], True)}
 
 
-def test_votes_are_found_by_rater_and_by_board(home: Home) -> None:
+def test_votes_are_found_by_rater(home: Home) -> None:
     for given in (vote(0, 1), vote(2, 3, board="c"), vote(0, 1, rater="Bo")):
         record_vote(home, given)
-    assert votes(home, rater="Ada", board="b") == [vote(0, 1)]
+    assert votes(home, rater="Ada") == [vote(0, 1), vote(2, 3, board="c")]
     assert votes(home, rater="Bo") == [vote(0, 1, rater="Bo")]
-    assert votes(home, board="c") == [vote(2, 3, board="c")]
     assert votes(home, rater="Nobody") == []
     assert raters(home) == ["Ada", "Bo"]
+
+
+def test_votes_on_a_board_are_those_on_its_completions_wherever_they_were_judged() -> None:
+    def said(winner: int, loser: int, group: str = "group 0") -> Vote:
+        return Vote("Ada", 1.0, "another id", group, BOARD.keys[winner], BOARD.keys[loser])
+
+    gone = Vote("Ada", 1.0, "b", "group 0", BOARD.keys[0], "f" * 16)
+    two_groups = said(0, 5)
+    placed = votes_on(BOARD, [said(2, 1), gone, two_groups, said(5, 4, "a group of another name")])
+    assert [(p.winner, p.loser) for p in placed] == [(2, 1), (5, 4)]
+
+
+def test_a_completion_that_stands_in_two_groups_is_found_in_that_of_the_vote() -> None:
+    twice = tuple(replace(s, completion=f"text {row % 4}", question="Q?") for row, s in enumerate(BOARD.samples))
+    board = replace(BOARD, samples=twice)
+    given = Vote("Ada", 1.0, "b", "group 2", board.keys[3], board.keys[0])
+    assert [(p.winner, p.loser) for p in votes_on(board, [given])] == [(11, 8)]
+
+
+def test_the_mark_of_votes_changes_with_what_they_say_and_not_with_their_order() -> None:
+    mark = votes_mark([vote(0, 1), vote(2, 3)])
+    assert mark == votes_mark([vote(2, 3), vote(0, 1)])
+    others = (
+        [vote(1, 0), vote(2, 3)],
+        [vote(0, 1)],
+        [vote(0, 1, tie=True), vote(2, 3)],
+        [vote(0, 1), vote(2, 3, "Bo")],
+    )
+    assert mark not in map(votes_mark, others)
 
 
 def test_capital_letters_and_space_do_not_make_another_rater(home: Home) -> None:

@@ -61,11 +61,19 @@ def test_the_component_that_knows_the_order_is_found() -> None:
     assert (found.weights_agreement, found.current, found.pairs) == (0.0, 1, 6)
 
 
-def test_an_order_that_is_given_takes_the_place_of_the_grades() -> None:
-    made = random_board()
-    there, back = (weight_map(made, ARTICLE, THREE, 30, order).agreement for order in (made.grades, -made.grades))
-    assert there == pytest.approx(1 - back)
-    assert there == pytest.approx(weight_map(made, ARTICLE, THREE, 30).agreement)
+def test_pairs_that_were_judged_take_the_place_of_the_grades_and_no_others_are_compared() -> None:
+    """Two wins over others would make the first better than the third, which nobody has said."""
+    made = board_of_scores(np.array([[0.9, 0, 0], [0.1, 0, 0], [0.5, 0, 0], [0.2, 0, 0]]), "aaaa")
+    judged = [(0, 1), (3, 2)]
+    found = weight_map(made, ARTICLE, ("semantic", "fluency"), 11, judged)
+    assert (found.pairs, found.weights_agreement) == (2, 0.5)
+    turned = weight_map(made, ARTICLE, ("semantic", "fluency"), 11, [(1, 0), (2, 3), (2, 1)])
+    assert (turned.pairs, turned.weights_agreement) == (3, pytest.approx(2 / 3))
+
+
+def test_without_a_judged_pair_there_is_nothing_to_agree_with() -> None:
+    with pytest.raises(DataError, match="nothing to agree with"):
+        weight_map(random_board(), ARTICLE, THREE, 30, [])
 
 
 def test_the_other_weights_and_the_total_stay() -> None:
