@@ -8,10 +8,11 @@ from typing import Any
 from core.commands.verbs import add_verb, finish_task
 from core.errors import RewardError
 from core.lab.boards import BUNDLED
+from core.lab.requests import checked
 from core.paths import Home
 from core.reward.custom_files import CustomFile, list_custom
 from core.reward.trial import Trial
-from core.reward.trial_request import checked_request
+from core.reward.trial_request import TryRequest
 from core.text import one_line
 
 
@@ -41,7 +42,7 @@ def _line(file: CustomFile) -> str:
 def _try(options: argparse.Namespace, home: Home) -> Any:
     wanted = {"name": options.name, "board": options.board, "count": options.count, "seconds": options.seconds}
     asked = {name: value for name, value in wanted.items() if value is not None}
-    checked_request(asked)  # before a task is started for it
+    checked(TryRequest, asked)  # before a task is started for it
     trial = Trial.model_validate(finish_task(home, "try_reward", asked))
     if trial.error:
         raise RewardError(trial.error)

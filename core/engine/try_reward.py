@@ -12,10 +12,11 @@ from core.engine.custom_component import CustomComponent, CustomRewardError
 from core.errors import MissingColumn
 from core.lab.board import Board, sample_key
 from core.lab.boards import load_board
+from core.lab.requests import checked
 from core.paths import Home
 from core.reward.custom_files import source_of
 from core.reward.trial import Trial
-from core.reward.trial_request import TryRequest, checked_request
+from core.reward.trial_request import TryRequest
 from core.tasks import Tell
 
 
@@ -29,7 +30,7 @@ def try_reward(home: Home, arguments: Mapping[str, Any], progress: Tell) -> dict
         RewardError: the file is missing, or one sees without running it that it cannot be used.
         DataError, RunError: there is no such board.
     """
-    request = checked_request(arguments)
+    request = checked(TryRequest, arguments)
     board = load_board(home, request.board)
     progress("scoring", 0, 0)
     return _try(home, request, board).model_dump(mode="json")

@@ -71,7 +71,7 @@ class StressRequest(_Request):
     tags: Tags = DEFAULT_TAGS
 
 
-Request = TypeVar("Request", bound=_Request)
+Request = TypeVar("Request", bound=BaseModel)
 
 
 def checked(kind: type[Request], arguments: Mapping[str, Any]) -> Request:

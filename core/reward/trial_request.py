@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from pydantic import Field
 
-from pydantic import Field, ValidationError
-
-from core.config import CustomReward, validation_sentence
-from core.errors import ConfigError
+from core.config import CustomReward
 from core.lab.boards import BUNDLED
 
 
@@ -26,15 +22,3 @@ class TryRequest(CustomReward):
     @property
     def reward(self) -> CustomReward:
         return CustomReward(name=self.name, sha256=self.sha256, seconds=self.seconds)
-
-
-def checked_request(arguments: Mapping[str, Any]) -> TryRequest:
-    """The request that the task's arguments describe.
-
-    Raises:
-        ConfigError: names every argument that is wrong.
-    """
-    try:
-        return TryRequest.model_validate(arguments)
-    except ValidationError as error:
-        raise ConfigError(validation_sentence(error)) from error
