@@ -10,12 +10,14 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core.addresses import plain_address
 from core.errors import ConfigError
+from core.settings_base import Settings
+from core.train_config import AdapterConfig, TrainConfig
 
 EMBEDDED_POLICY = "smollm2-135m-instruct"
 EMBEDDED_SIMILARITY = "all-minilm-l6-v2"
@@ -42,12 +44,6 @@ _NEVER_SHOWN = frozenset(["base_url", "judge"])
 """Fields whose value no message repeats: people paste addresses with keys in them."""
 
 
-class _Config(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", allow_inf_nan=False, protected_namespaces=(), hide_input_in_errors=True
-    )
-
-
 Parser = Literal["lenient", "strict"]
 """Whether faults of form, such as text outside the tags, cost tag score; see `core.reward.parsing`."""
 Fluency = Literal["answer", "answer_without_repetition", "reference_batch"]
@@ -55,7 +51,7 @@ Fluency = Literal["answer", "answer_without_repetition", "reference_batch"]
 the reference answers in batches of eight."""
 
 
-class Tags(_Config):
+class Tags(Settings):
     """The names of the two tag pairs of a completion, without angle brackets."""
 
     reasoning: str = "reasoning"
@@ -74,7 +70,7 @@ class Tags(_Config):
 DEFAULT_TAGS = Tags()
 
 
-class Example(_Config):
+class Example(Settings):
     """A worked example, shown to the model as an earlier exchange of the conversation."""
 
     question: str
@@ -82,7 +78,7 @@ class Example(_Config):
     answer: str
 
 
-class DataConfig(_Config):
+class DataConfig(Settings):
     """Which rows to train on."""
 
     path: str = SAMPLE
@@ -100,15 +96,17 @@ class DataConfig(_Config):
         return self.path.removeprefix(PREPARED) if self.path.startswith(PREPARED) else None
 
 
-class PromptConfig(_Config):
+class PromptConfig(Settings):
     """What stands before every question."""
 
     system: str
     tags: Tags = DEFAULT_TAGS
     examples: tuple[Example, ...] = ()
+    prefill: bool = False
+    """Whether the model's turn begins with the opening tag of the reasoning, so that it only has to go on."""
 
 
-class CustomReward(_Config):
+class CustomReward(Settings):
     """A Python file in `<home>/rewards/` whose function is one component of the reward."""
 
     name: str
@@ -130,7 +128,7 @@ class CustomReward(_Config):
         return self
 
 
-class JudgeConfig(_Config):
+class JudgeConfig(Settings):
     """A language model behind an OpenAI-compatible endpoint that says how good an answer is; its key comes from the
     environment and is never written down."""
 
@@ -150,7 +148,7 @@ class JudgeConfig(_Config):
         return plain_address(url) if url.strip() else ""
 
 
-class RewardConfig(_Config):
+class RewardConfig(Settings):
     """How a completion is turned into one number; see `core.reward.formula` for the formula."""
 
     preset: str = "robust"
@@ -186,45 +184,7 @@ class RewardConfig(_Config):
         return self
 
 
-class AdapterConfig(_Config):
-    """The low-rank adapter that is trained in place of the model's own weights."""
-
-    rank: int = Field(default=16, ge=1, le=512)
-    alpha: float = Field(default=32, gt=0)
-    target_modules: tuple[str, ...] = ("q_proj", "v_proj")
-
-
-class TrainConfig(_Config):
-    """One GRPO run. Lengths are in tokens of the policy."""
-
-    steps: int = Field(ge=1, le=1_000_000)
-    prompts_per_step: int = Field(default=1, ge=1, le=1024)
-    num_generations: int = Field(default=8, ge=2, le=256)
-    """Completions in a group: how many answers to one prompt are compared with each other."""
-    max_prompt_length: int = Field(default=512, ge=16)
-    max_completion_length: int = Field(default=48, ge=8)
-    learning_rate: float = Field(default=1e-3, ge=0, le=1)
-    lr_schedule: Literal["constant", "constant_with_warmup", "linear", "cosine"] = "constant"
-    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    """Share of the steps over which the learning rate rises from zero."""
-    temperature: float = Field(default=1.0, gt=0, le=5)
-    top_p: float = Field(default=1.0, gt=0, le=1)
-    beta: float = Field(default=0.0, ge=0)
-    """Weight of the KL divergence from the base model; 0 needs no second model."""
-    loss_type: Literal["grpo", "bnpo", "dr_grpo", "dapo"] = "dapo"
-    scale_rewards: Literal["group", "batch", "none"] = "group"
-    max_grad_norm: float = Field(default=1.0, gt=0)
-    train_rows: int | None = Field(default=None, ge=1)
-    """Train on this many rows, chosen by the seed; None means all of them."""
-    held_out_rows: int = Field(default=8, ge=0, le=1000)
-    """Questions of the test split that are answered before and after training."""
-    save_every: int = Field(default=10, ge=1)
-    keep_checkpoints: int = Field(default=5, ge=1)
-    """How many of the newest checkpoints are kept."""
-    seed: int = Field(default=0, ge=0, lt=2**32)
-
-
-class RunConfig(_Config):
+class RunConfig(Settings):
     """Everything a training run needs to know."""
 
     name: str = Field(default="", max_length=120)

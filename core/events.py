@@ -10,6 +10,7 @@ Kinds of event and what they carry beside `time` (seconds since 1970), `kind` an
     sample      file, best, worst        where the step's completions lie, and the two ends of their ranking
     weights     weights                  reward weights in force from this step on
     checkpoint  path                     a checkpoint that has been written whole
+    validation  see `Validation`         the validation questions, answered by the policy after this step
     alert       message                  something the user should know
     error       message                  why the run ended
     state       state                    the run changed its state
@@ -26,7 +27,7 @@ from typing import Any, Literal, get_args
 
 from core.json_lines import LineWriter, finished, finite, objects
 
-Kind = Literal["phase", "metrics", "sample", "weights", "checkpoint", "alert", "error", "state"]
+Kind = Literal["phase", "metrics", "sample", "weights", "checkpoint", "validation", "alert", "error", "state"]
 _KINDS = frozenset(get_args(Kind))
 
 
@@ -52,11 +53,16 @@ class Metrics:
             when nothing varies.
         valid, well_formed: shares of the completions.
         zero_variance: share of groups whose completions all earned the same, from which nothing is learned.
-        completion_tokens: mean length of a completion.
+        completion_tokens, shortest, longest: mean, least and greatest length of a completion.
+        ended_tokens: mean length of those that ended by themselves; NaN when none did.
         truncated: share of completions cut at the length limit.
         entropy: mean entropy of the policy's next-token distribution, in nats.
+        kl: mean KL divergence from the base model, in nats a token; NaN while `beta` is 0.
+        clip_low, clip_high: shares of tokens whose probability ratio was clipped from below and from above.
         loss, grad_norm, learning_rate: of the update.
         generate_seconds, score_seconds, update_seconds, step_seconds: where the time went.
+        gpu_bytes: GPU memory in use by all programs at the end of the step; NaN without a GPU.
+        host_bytes: memory that the job's process holds.
     """
 
     step: int
@@ -77,6 +83,14 @@ class Metrics:
     score_seconds: float
     update_seconds: float
     step_seconds: float
+    shortest: float = math.nan
+    longest: float = math.nan
+    ended_tokens: float = math.nan
+    kl: float = math.nan
+    clip_low: float = math.nan
+    clip_high: float = math.nan
+    gpu_bytes: float = math.nan
+    host_bytes: float = math.nan
 
     def data(self) -> dict[str, Any]:
         """The fields as an event carries them, without the step."""
@@ -95,6 +109,45 @@ class Metrics:
             else:
                 values[field.name] = _number(value)
         return cls(**values)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """How the policy answered the validation questions after a step.
+
+    Attributes:
+        rows: how many questions were answered.
+        reward: mean reward under the weights in force.
+        well_formed: share of the answers.
+        components: mean score of each component, unweighted.
+        file: where the answers lie, in the run's `completions/`.
+    """
+
+    step: int
+    rows: int
+    reward: float
+    well_formed: float
+    components: Mapping[str, float]
+    file: str
+
+    def data(self) -> dict[str, Any]:
+        """The fields as an event carries them, without the step."""
+        values = asdict(self)
+        del values["step"]
+        return values
+
+    @classmethod
+    def of(cls, event: Event) -> Validation:
+        """What an event of this kind carries; a number that was not one when it was written is NaN."""
+        data = event.data
+        return cls(
+            step=event.step,
+            rows=int(data["rows"]),
+            reward=_number(data["reward"]),
+            well_formed=_number(data["well_formed"]),
+            components={name: _number(score) for name, score in data["components"].items()},
+            file=str(data["file"]),
+        )
 
 
 class EventWriter:

@@ -20,8 +20,8 @@ import psutil
 
 from core.paths import write_json
 
-State = Literal["starting", "running", "stopping", "stopped", "finished", "failed", "interrupted"]
-LIVE: frozenset[State] = frozenset({"starting", "running", "stopping"})
+State = Literal["queued", "starting", "running", "paused", "stopping", "stopped", "finished", "failed", "interrupted"]
+LIVE: frozenset[State] = frozenset({"starting", "running", "paused", "stopping"})
 """States in which a process works on the job."""
 
 _START_GRACE = 60.0

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from core.config import AdapterConfig, PromptConfig, RunConfig, TrainConfig
+from core.config import PromptConfig, RunConfig
 from core.errors import ConfigError
 from core.prompts import CONCISE_SYSTEM, EXAMPLES
 from core.reward.formula import PRESETS
+from core.train_config import AdapterConfig, TrainConfig
 
 
 @dataclass(frozen=True)

@@ -83,8 +83,10 @@ class Run(JobFolder):
             f"resume from checkpoint {checkpoints[-1]}" if checkpoints else "resume starts it again from the beginning"
         )
         return {
+            "queued": "Waiting for its turn.",
             "starting": "The job is starting.",
             "running": f"Running, {at}.",
+            "paused": f"Paused at {at}; it holds its memory and goes on at once.",
             "stopping": f"Stopping after {at}.",
             "stopped": f"Stopped at {at}; {way_on}.",
             "finished": f"Finished, {at}.",

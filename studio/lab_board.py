@@ -15,7 +15,7 @@ from core.lab.board import Board
 from core.lab.boards import RUN, boards_folder, bundled_board, load_board
 from core.lab.weighing import Flips, Weighed, flips, weigh
 from core.paths import Home
-from core.reward.advantages import Aggregation, Scale
+from core.train_config import Aggregation, Scaling
 from studio import lab_state
 
 _KEPT_BOARDS = 8
@@ -109,19 +109,19 @@ def whose_grades(board: Board) -> str:
     return "They are the grades that came with these answers."
 
 
-def _weighed(named: tuple[object, ...], board: Board, reward: RewardConfig, scale: Scale, by: Aggregation) -> Weighed:
+def _weighed(named: tuple[object, ...], board: Board, reward: RewardConfig, scale: Scaling, by: Aggregation) -> Weighed:
     """A board under a reward; taken from memory when somebody has looked at it before."""
     return _weigh((*named, len(board), reward.model_dump_json(), scale, by), board, reward, scale, by)
 
 
 @st.cache_resource(max_entries=_KEPT_WEIGHINGS, show_spinner=False)
 def _weigh(
-    named: tuple[object, ...], _board: Board, _reward: RewardConfig, _scale: Scale, _aggregation: Aggregation
+    named: tuple[object, ...], _board: Board, _reward: RewardConfig, _scale: Scaling, _aggregation: Aggregation
 ) -> Weighed:
     return weigh(_board, _reward, _scale, _aggregation)
 
 
-def view(opened: Opened, reward: RewardConfig, before: RewardConfig, scale: Scale, aggregation: Aggregation) -> View:
+def view(opened: Opened, reward: RewardConfig, before: RewardConfig, scale: Scaling, aggregation: Aggregation) -> View:
     """What `reward` makes of the board, and what has changed since `before`.
 
     A reward that needs measures which this board lacks cannot be compared with; nothing has changed then.

@@ -10,11 +10,11 @@ from core.config import RewardConfig
 from core.errors import StudioError
 from core.lab.weighing import Weighed, why
 from core.paths import Home
-from core.reward.advantages import Aggregation, Scale
 from core.reward.formula import PRESET_NOTES, PRESETS, VALIDITY
 from core.reward.presets import all_presets, broken_presets, delete_preset, save_preset
 from core.reward.ready import with_missing_hashes
 from core.reward.verdicts import MEANINGS, Word, component_help, component_title
+from core.train_config import Aggregation, Scaling
 from studio import lab_state, output, state, words
 from studio.lab_board import View, reward_of_sliders
 from studio.words import Colour
@@ -215,9 +215,9 @@ def among() -> str:
     return state.value(_AMONG) or _VALID
 
 
-def scale() -> Scale:
+def scale() -> Scaling:
     """What advantages are divided by."""
-    chosen: Scale = state.value(_SCALE) or "group"
+    chosen: Scaling = state.value(_SCALE) or "group"
     return chosen
 
 

@@ -41,8 +41,10 @@ class Badge:
 
 
 BADGES: dict[State, Badge] = {
+    "queued": Badge("Queued", "gray", ":material/schedule:"),
     "starting": Badge("Starting", "blue", ":material/hourglass_top:"),
     "running": Badge("Running", "blue", ":material/play_circle:"),
+    "paused": Badge("Paused", "orange", ":material/pause_circle:"),
     "stopping": Badge("Stopping", "orange", ":material/pending:"),
     "stopped": Badge("Stopped", "gray", ":material/stop_circle:"),
     "finished": Badge("Finished", "green", ":material/check_circle:"),

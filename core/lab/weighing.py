@@ -14,8 +14,6 @@ from core.config import RewardConfig
 from core.lab.board import Board
 from core.lab.ordering import MOST_PAIRS, Ints, agreement, pair_count, pairs, ranks, rounded
 from core.reward.advantages import (
-    Aggregation,
-    Scale,
     centred,
     effective_weights,
     normalized_terms,
@@ -23,6 +21,7 @@ from core.reward.advantages import (
 )
 from core.reward.formula import VALIDITY, Floats, combine
 from core.reward.verdicts import MEANINGS, Word, component_title, validity_word, weight_word
+from core.train_config import Aggregation, Scaling
 
 FLAT = 1e-8
 """A standard deviation below this is none, as TRL counts groups without variance."""
@@ -92,7 +91,7 @@ class Flips:
 def weigh(
     board: Board,
     config: RewardConfig,
-    scale: Scale = "group",
+    scale: Scaling = "group",
     aggregation: Aggregation = "sum_then_normalize",
 ) -> Weighed:
     """Everything the lab shows of a board under `config`.

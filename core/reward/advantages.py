@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.reward.formula import Floats, Groups, checked_components, combine, numbered
-
-Scale = Literal["group", "batch", "none"]
-Aggregation = Literal["sum_then_normalize", "normalize_then_sum"]
-"""How the components become one advantage, in TRL's words: see `objective_advantages`."""
+from core.train_config import Aggregation, Scaling
 
 ADVANTAGE_EPSILON = 1e-4
 """Added to the standard deviation, as TRL's GRPOTrainer does."""
 
 
-def advantages(rewards: Floats, groups: Groups, scale: Scale = "group") -> Floats:
+def advantages(rewards: Floats, groups: Groups, scale: Scaling = "group") -> Floats:
     """How much better each completion is than its group, as TRL's GRPOTrainer computes it.
 
     Args:
@@ -50,7 +46,7 @@ def objective_advantages(
     valid: NDArray[np.bool_],
     invalid_reward: float,
     groups: Groups,
-    scale: Scale = "group",
+    scale: Scaling = "group",
     aggregation: Aggregation = "sum_then_normalize",
 ) -> Floats:
     """Advantages straight from component scores, under TRL's two ways of bringing several objectives together.

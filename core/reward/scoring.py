@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from core.config import COMPONENTS, RewardConfig, Tags
 from core.reward import text_measures
-from core.reward.advantages import Scale, advantages, effective_weights
+from core.reward.advantages import advantages, effective_weights
 from core.reward.checked_scores import finite, opinions
 from core.reward.formula import Floats, combine, fill_missing, is_valid
 from core.reward.parsing import Parsed, parse
 from core.reward.score_cache import ScoreCache
+from core.train_config import Scaling
 
 
 class SimilarityModel(Protocol):
@@ -146,7 +147,7 @@ class Scorer:
             other.close()
         self._cache.close()
 
-    def score(self, samples: Sequence[Sample], scale: Scale = "group") -> Scores:
+    def score(self, samples: Sequence[Sample], scale: Scaling = "group") -> Scores:
         """Score `samples`; those of one group must all be there for advantages to mean anything.
 
         Raises:

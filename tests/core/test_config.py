@@ -23,7 +23,7 @@ def test_every_preset_survives_the_way_through_json(size: str, reward: str) -> N
         ({"train.num_generations": 1}, ["train.num_generations is 1", "greater than or equal to 2"]),
         ({"train.steps": "many"}, ["train.steps is 'many'", "integer"]),
         ({"train.learning_rate": float("nan")}, ["train.learning_rate is nan", "finite"]),
-        ({"train.loss_type": "ppo"}, ["train.loss_type is 'ppo'", "'dapo'"]),
+        ({"train.scale_rewards": "row"}, ["train.scale_rewards is 'row'", "'batch'"]),
         ({"train.epochs": 3}, ["train.epochs", "not a known setting"]),
         ({"reward.weights": {"semantic": 0}}, ["reward", "at least one weight"]),
         ({"prompt.tags": {"reasoning": "a b"}}, ["prompt.tags", "'a b'"]),

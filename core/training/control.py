@@ -1,0 +1,84 @@
+"""Requests to a live training run, as files in its `control/` folder; the job looks for them after each step.
+
+stop           save a checkpoint and the adapter, then end
+pause          save a checkpoint, then wait, models in memory, until the file is gone
+weights.json   from the next step on, weigh the components of the reward like this
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.config import RunConfig, with_changes
+from core.errors import RunError
+from core.job_folder import JobFolder
+from core.paths import write_json
+from core.runs import Run
+
+
+def pause_request(job: JobFolder) -> Path:
+    """The file that asks a run to wait."""
+    return job.folder / "control" / "pause"
+
+
+def weights_request(job: JobFolder) -> Path:
+    """The file that asks a run for other reward weights."""
+    return job.folder / "control" / "weights.json"
+
+
+def pause(run: Run) -> None:
+    """Ask a live run to wait after the step it is in.
+
+    Raises:
+        RunError: it is not running.
+    """
+    _refuse_ended(run)
+    pause_request(run).touch()
+
+
+def unpause(run: Run) -> None:
+    """Let a waiting run go on.
+
+    Raises:
+        RunError: it is not live.
+    """
+    _refuse_ended(run)
+    pause_request(run).unlink(missing_ok=True)
+
+
+def change_weights(run: Run, weights: Mapping[str, float]) -> None:
+    """Ask a live run to weigh its reward's components otherwise from its next step on.
+
+    Raises:
+        RunError: it is not live.
+        ConfigError: a component is unknown, or all weights are zero.
+    """
+    _refuse_ended(run)
+    checked = with_weights(run.config(), weights)
+    write_json(weights_request(run), checked.reward.weights)
+
+
+def wanted_weights(job: JobFolder) -> dict[str, float] | None:
+    """The weights that are asked for; None when nobody has asked, or another job has not taken the file away yet."""
+    try:
+        found: dict[str, float] = json.loads(weights_request(job).read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return found
+
+
+def with_weights(config: RunConfig, weights: Mapping[str, float]) -> RunConfig:
+    """`config` with other reward weights, checked.
+
+    Raises:
+        ConfigError: a component is unknown, or all weights are zero.
+    """
+    return with_changes(config, {"reward.weights": dict(weights)})
+
+
+def _refuse_ended(run: Run) -> None:
+    status = run.status()
+    if not status.live:
+        raise RunError(f"{run.id} is not running: it is {status.state}.")
