@@ -12,15 +12,15 @@ from core.lab.board import Board
 from core.lab.boards import bundled_board
 from core.lab.stress import foretold
 from core.lab.weight_map import weight_map
-from core.reward.advantages import Aggregation, Scale
 from core.reward.formula import PRESETS
+from core.train_config import Aggregation, Scaling
 from studio.lab_board import Opened, View, only_valid, view
 from studio.lab_map import line_option, ternary
 from studio.lab_numbers import change, correlation_table, histogram_option
 from studio.lab_ranking import KIND_TITLES, ranking, rows_by_rank, shortened
 from studio.lab_stress import built_in, matrix
 
-SCALE: Scale = "group"
+SCALE: Scaling = "group"
 AGGREGATION: Aggregation = "sum_then_normalize"
 
 

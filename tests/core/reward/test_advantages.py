@@ -18,10 +18,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from core.reward.advantages import Aggregation, Scale, advantages, effective_weights, objective_advantages
+from core.reward.advantages import advantages, effective_weights, objective_advantages
 from core.reward.formula import Floats, combine, combine_many
+from core.train_config import Aggregation, Scaling
 
-SCALES: tuple[Scale, ...] = ("group", "batch", "none")
+SCALES: tuple[Scaling, ...] = ("group", "batch", "none")
 AGGREGATIONS: tuple[Aggregation, ...] = ("sum_then_normalize", "normalize_then_sum")
 ARTICLE = [0.5, 0.4, 0.1]
 
@@ -57,7 +58,7 @@ def trl_code() -> tuple[CodeType, Callable[..., torch.Tensor]]:
 
 
 def trl_advantages(
-    scores: Floats, weights: list[float], size: int, scale: Scale, aggregation: Aggregation = "sum_then_normalize"
+    scores: Floats, weights: list[float], size: int, scale: Scaling, aggregation: Aggregation = "sum_then_normalize"
 ) -> Floats:
     """What TRL makes of the scores of its reward functions, shape (completions, functions), in groups of `size`."""
     code, nanstd = trl_code()
@@ -95,7 +96,7 @@ masks = st.lists(st.booleans(), min_size=12, max_size=12)
 @pytest.mark.parametrize("scale", SCALES)
 @settings(deadline=None)
 @given(table=tables, size=sizes)
-def test_advantages_of_rewards_are_those_of_trl(table: Floats, size: int, scale: Scale) -> None:
+def test_advantages_of_rewards_are_those_of_trl(table: Floats, size: int, scale: Scaling) -> None:
     rewards = table[:, 0]
     expected = trl_advantages(rewards[:, None], [1.0], size, scale)
     assert advantages(rewards, grouped(len(rewards), size), scale) == pytest.approx(expected, abs=1e-6)
@@ -105,7 +106,7 @@ def test_advantages_of_rewards_are_those_of_trl(table: Floats, size: int, scale:
 @settings(deadline=None)
 @given(table=tables, size=sizes, weights=st.lists(st.floats(-0.33, 0.33), min_size=3, max_size=3))
 def test_weighted_sums_that_are_not_clipped_are_those_of_trl(
-    table: Floats, size: int, weights: list[float], scale: Scale
+    table: Floats, size: int, weights: list[float], scale: Scaling
 ) -> None:
     valid = np.ones(len(table), dtype=bool)
     found = objective_advantages(table, weights, valid, -1.0, grouped(len(table), size), scale)
@@ -116,7 +117,7 @@ def test_weighted_sums_that_are_not_clipped_are_those_of_trl(
 @settings(deadline=None)
 @given(table=tables, size=sizes, weights=weights_of_three, mask=masks, invalid_reward=st.floats(-1, 1))
 def test_sums_with_validity_and_clipping_are_the_advantages_of_the_reward(
-    table: Floats, size: int, weights: list[float], mask: list[bool], invalid_reward: float, scale: Scale
+    table: Floats, size: int, weights: list[float], mask: list[bool], invalid_reward: float, scale: Scaling
 ) -> None:
     valid, groups = np.array(mask[: len(table)]), grouped(len(table), size)
     rewards = combine(table, weights, valid, invalid_reward)
@@ -129,7 +130,7 @@ def test_sums_with_validity_and_clipping_are_the_advantages_of_the_reward(
 @settings(deadline=None)
 @given(table=tables, size=sizes, weights=weights_of_three, mask=masks, invalid_reward=st.floats(-1, 1))
 def test_normalising_first_is_what_trl_does_when_invalid_completions_have_no_scores(
-    table: Floats, size: int, weights: list[float], mask: list[bool], invalid_reward: float, scale: Scale
+    table: Floats, size: int, weights: list[float], mask: list[bool], invalid_reward: float, scale: Scaling
 ) -> None:
     valid = np.array(mask[: len(table)])
     objectives = np.column_stack([np.where(valid[:, None], table, math.nan), np.where(valid, 0.0, invalid_reward)])
@@ -153,7 +154,7 @@ def test_normalising_first_worked_out_by_hand() -> None:
 
 @pytest.mark.parametrize("aggregation", AGGREGATIONS)
 @pytest.mark.parametrize("scale", SCALES)
-def test_a_group_of_one_and_equal_groups_have_no_advantage(scale: Scale, aggregation: Aggregation) -> None:
+def test_a_group_of_one_and_equal_groups_have_no_advantage(scale: Scaling, aggregation: Aggregation) -> None:
     table, valid = np.array([[0.9, 0.1, 1.0], [0.2, 0.2, 0.2], [0.2, 0.2, 0.2]]), np.ones(3, dtype=bool)
     found = objective_advantages(table, ARTICLE, valid, -1.0, list("abb"), scale, aggregation)
     assert found == pytest.approx(0.0)
