@@ -51,12 +51,10 @@ TRAIN_FIELDS = (
     Field("train.max_completion_length", "Max completion length", "In tokens; longer completions are cut off."),
     Field("train.max_prompt_length", "Max prompt length", "In tokens; rows with a longer prompt are left out."),
     Field("train.learning_rate", "Learning rate", "Small models that learn in few steps need a large one."),
-    Field("train.lr_schedule", "Learning rate schedule", "How the learning rate changes over the steps."),
     Field(
         "train.temperature", "Temperature", "How freely completions are sampled; without variety nothing is learned."
     ),
     Field("train.beta", "KL weight (beta)", "How strongly the policy is held near the base model; 0 lets it go."),
-    Field("train.loss_type", "Loss", "How the token losses of a group are averaged."),
     Field("train.scale_rewards", "Reward scaling", "What advantages are divided by."),
     Field("adapter.rank", "LoRA rank", "Size of the trained adapter."),
     Field("adapter.alpha", "LoRA alpha", "Scale of the adapter; its effect is alpha divided by rank."),

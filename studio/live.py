@@ -13,15 +13,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core import jobs
 from core.config import RunConfig
-from core.errors import StudioError
 from core.events import Metrics
-from core.paths import Home
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import MEANINGS, component_title, validity_word, weight_word
 from core.runs import Run
-from studio import charts, dialogs, output, words
+from studio import charts, output, words
 from studio.feed import RunFeed, feed_of
 
 _COMPARED_STEPS = 5
@@ -46,28 +43,6 @@ def _spare_the_collector(modules: int) -> None:
 
 
 atexit.register(gc.unfreeze)  # libraries that count their objects at the end would call frozen ones lost
-
-
-def actions(home: Home, run: Run) -> None:
-    """The buttons that stop a live run or resume one that can go on."""
-    state = run.status().state
-    if state in ("starting", "running"):
-        if st.button("Stop", icon=":material/stop_circle:", key="stop"):
-            dialogs.confirm_stop(run)
-    elif state in ("stopped", "failed", "interrupted") and st.button(
-        "Resume", icon=":material/play_arrow:", key="resume", type="primary"
-    ):
-        _resume(home, run)
-
-
-def _resume(home: Home, run: Run) -> None:
-    try:
-        with st.spinner("Starting the job"):
-            jobs.resume(home, run)
-    except StudioError as error:
-        output.problem(error)
-        return
-    st.rerun()
 
 
 def status_strip(run: Run, state_shown: str) -> None:
