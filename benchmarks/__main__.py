@@ -1,24 +1,22 @@
 """`python -m benchmarks [NAME …]`: run benchmarks and keep their results under `benchmarks/results/`.
 
 Without a name: step, scoring, weight_map, sliders, interface, preview, report. `learning` trains the demo four times,
-about half an hour.
+about half an hour. `long_run` first writes a run of a million steps, several minutes and 3 GB.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import platform
-import subprocess
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import interface, learning, preview, report, scoring, sliders, step, weight_map
+from benchmarks import interface, learning, long_run, preview, report, scoring, sliders, step, weight_map
+from benchmarks.conditions import machine
 from core.errors import StudioError
-from core.machine import Machine
 from core.paths import Home
 
 RESULTS = Path(__file__).parent / "results"
@@ -28,6 +26,7 @@ BENCHMARKS: dict[str, Callable[[Home], dict[str, Any]]] = {
     "weight_map": weight_map.measure,
     "sliders": sliders.measure,
     "interface": interface.measure,
+    "long_run": long_run.measure,
     "preview": preview.measure,
     "report": report.measure,
     "learning": learning.measure,
@@ -57,20 +56,6 @@ def main() -> int:
         (RESULTS / f"{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
         print(json.dumps(result, indent=2), flush=True)
     return 0 if met else 1
-
-
-def machine(home: Home) -> dict[str, Any]:
-    """What the figures were measured on."""
-    found = Machine.inspect(home)
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False)
-    return {
-        "processor": platform.processor() or platform.machine(),
-        "cores": found.cores,
-        "memory_gb": round(found.memory_bytes / 1e9, 1),
-        "gpus": found.gpus,
-        "packages": {name: version for name, version in found.packages.items() if version},
-        "commit": commit.stdout.strip(),
-    }
 
 
 if __name__ == "__main__":

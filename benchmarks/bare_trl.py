@@ -17,11 +17,14 @@ from transformers import TrainerCallback, set_seed
 from trl import GRPOTrainer
 
 from core import datasets
-from core.engine.device import choose_compute
-from core.engine.grpo import grpo_config, lora_config
-from core.engine.policy import load_policy
+from core.engine.backends import load_trainable
+from core.engine.before_imports import before_imports
+from core.engine.device import compute_for
+from core.engine.group_reward import GroupReward
+from core.engine.grpo import grpo_config
+from core.engine.passes import choose_passes
+from core.engine.run_rows import prompt_dataset
 from core.engine.scorers import open_scorer
-from core.engine.training import GroupReward, prompt_dataset
 from core.paths import Home
 from core.runs import Run
 
@@ -41,9 +44,10 @@ class Clock(TrainerCallback):
 
 def main(run: Run, home: Home) -> None:
     config = run.config()
+    before_imports(config, home)  # the same environment as the studio's job
     set_seed(config.train.seed)
-    compute = choose_compute()
-    policy = load_policy(config.model, home, compute)
+    compute = compute_for(config)
+    policy = load_trainable(config, home, compute)
     scorer = open_scorer(config.reward, config.prompt.tags, home, compute.device, torch.float32)
     rows = datasets.training_rows(datasets.read_rows(config.data, home))
     rows = datasets.choose(rows, config.train.train_rows, config.train.seed)
@@ -52,10 +56,10 @@ def main(run: Run, home: Home) -> None:
         trainer = GRPOTrainer(
             model=policy.model,
             reward_funcs=GroupReward(scorer, config),
-            args=grpo_config(config, compute, Path(scratch)),
+            args=grpo_config(config, compute, Path(scratch), choose_passes(config, policy.model, compute)),
             train_dataset=prompt_dataset(config, policy, rows),
             processing_class=policy.tokenizer,
-            peft_config=lora_config(config),
+            peft_config=policy.adapter,
             callbacks=[clock],
         )
         trainer.train()

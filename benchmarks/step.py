@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from contextlib import redirect_stdout
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from core.paths import PROJECT, Home
 from core.presets import preset_config
 from core.reward.scoring import Sample, Scores
 from core.runs import Run, create_run
+from core.spawning import JOB_ENVIRONMENT
 
 STEPS = 4
 WARM_UP = 1
@@ -73,7 +75,7 @@ def _follow(run: Run) -> list[float]:
 
 def _bare(run: Run, home: Home) -> list[float]:
     command = [sys.executable, "-m", "benchmarks.bare_trl", str(run.folder), str(home.root)]
-    environment = {**jobs.JOB_ENVIRONMENT, **os.environ}  # as the studio's own job has it
+    environment = {**JOB_ENVIRONMENT, **os.environ}  # as the studio's own job has it
     answer = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
     seconds: list[float] = json.loads(answer.stdout.splitlines()[-1])
     return seconds
@@ -84,10 +86,12 @@ def _record_seconds(run: Run, home: Home) -> float:
     reporter = Reporter(create_run(home, run.config(), "records"))
     metrics = latest_metrics(read_events(run.events))[-1]
     samples, scores = _recorded(step_file(run, metrics.step))
+    reporter.begin(0)
     start, rounds = time.perf_counter(), 5
     with redirect_stdout(StringIO()):  # in a job this goes to its log
-        for number in range(rounds):
+        for number in range(1, rounds + 1):
             _write_step(reporter, metrics, samples, scores, number)
+    reporter.close()
     return (time.perf_counter() - start) / rounds
 
 
@@ -95,6 +99,7 @@ def _recorded(file: Path) -> tuple[list[Sample], Scores]:
     kept = read_completions(file)
     samples = [Sample(c.question, c.reference, c.completion, c.group) for c in kept]
     scores = Scores(
+        names=tuple(kept[0].components),
         components=np.array([list(c.components.values()) for c in kept]),
         valid=np.array([c.valid for c in kept]),
         well_formed=np.array([c.well_formed for c in kept]),
@@ -110,7 +115,8 @@ def _write_step(reporter: Reporter, metrics: Metrics, samples: list[Sample], sco
     """As in a step: three phases, a status for about every half second of it, the metrics, the completions."""
     for phase in ("generating", "scoring", "updating"):
         reporter.phase(phase)
+    reporter.take_seconds()
     for _ in range(int(metrics.step_seconds * 2)):
         reporter.write_status()
-    reporter.step_done(metrics)
     reporter.step_completions(number, samples, scores)
+    reporter.step_done(replace(metrics, step=number))

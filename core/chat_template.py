@@ -19,7 +19,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from core.errors import ModelError
-from core.prompts import Message, merge_system
+from core.prompts import Message, begun_turn, merge_system
 
 SystemRole = Literal["own", "merged"]
 """Whether a chat template has a place for the system prompt, or gets it in front of the first question."""
@@ -81,13 +81,14 @@ class ChatTemplate:
     special_tokens: Mapping[str, str]
 
     def text(self, messages: Sequence[Message]) -> str:
-        """The text of a conversation, up to where the model's own turn begins.
+        """The text of a conversation, up to where the model goes on by itself.
 
         Raises:
             ModelError: the template is faulty or refuses such a conversation.
         """
+        turns, beginning = begun_turn(messages)
         try:
-            return self._write(messages)
+            return self._write(turns) + beginning
         except Exception as error:  # a template is a program; whatever it raises is the model's fault
             raise ModelError(refusal(self.model, error)) from error
 

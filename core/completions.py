@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -13,6 +14,8 @@ import pyarrow.parquet as pq
 
 from core.runs import Run
 
+_LOOK_BACK = 100
+"""How many of the newest steps may have lost their completions."""
 BEFORE, AFTER = "held-out-before.parquet", "held-out-after.parquet"
 
 
@@ -35,6 +38,8 @@ class Completion:
     """The whole text the model was given; empty in the files of older runs."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further columns of the row, for custom rewards; none in the files of older runs."""
+    tokens: int = 0
+    """Its length in tokens of the policy; 0 where it was not kept, as in the files of older runs."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,18 @@ def _completion(record: dict[str, Any]) -> Completion:
 def step_file(run: Run, step: int) -> Path:
     """Where the completions of a training step lie."""
     return run.completions / f"step-{step:06d}.parquet"
+
+
+def kept_steps(run: Run) -> range:
+    """The training steps whose completions a run has kept, found without listing a folder of perhaps a million files.
+
+    They follow each other: a job keeps those of every step, and only the oldest may have been removed since. Those of
+    steps that a resumed run has left behind do not count.
+    """
+    done = run.written_status().step
+    newest = next((step for step in range(done, max(0, done - _LOOK_BACK), -1) if step_file(run, step).exists()), 0)
+    oldest = 1 + bisect_left(range(1, newest + 1), True, key=lambda step: step_file(run, step).exists())
+    return range(oldest, newest + 1)
 
 
 def held_out(run: Run) -> list[HeldOut]:

@@ -230,6 +230,9 @@ def with_changes(config: RunConfig, changes: Mapping[str, Any]) -> RunConfig:
 def replace_fields(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """`values` with the fields at these dotted paths replaced in place.
 
+    Raises:
+        ConfigError: a path leads nowhere.
+
     >>> replace_fields({"train": {"steps": 1}}, {"train.steps": 2})
     {'train': {'steps': 2}}
     """
@@ -237,7 +240,10 @@ def replace_fields(values: dict[str, Any], changes: Mapping[str, Any]) -> dict[s
         *parents, leaf = path.split(".")
         target = values
         for parent in parents:
-            target = target[parent]
+            inner = target.get(parent)
+            if not isinstance(inner, dict):
+                raise ConfigError(f"There is no setting {path}: {parent} has no parts. Correct its name.")
+            target = inner
         target[leaf] = value
     return values
 

@@ -10,6 +10,8 @@ any other exception is a defect of the studio and goes to the log with its trace
       StorageError  the home folder cannot be written, or the disk is full
       RunError      a run does not exist, is busy, or cannot do what was asked
       RewardError   a custom reward or the judge is broken
+      OutOfMemory   a job asks for more memory than there is
+      Diverged      a training run's numbers are no longer finite
 """
 
 
@@ -37,8 +39,20 @@ class RunError(StudioError):
     """A run does not exist, or is not in a state that allows what was asked."""
 
 
+class Busy(RunError):
+    """This machine has no room for one more run now; the run can wait in the queue."""
+
+
 class RewardError(StudioError):
     """A custom reward is missing or broken, or the judge cannot be asked; neither may pass for a bad reward."""
+
+
+class OutOfMemory(StudioError):
+    """The GPU, or this machine, has less memory than a job asks for."""
+
+
+class Diverged(StudioError):
+    """The loss of a training run or its gradient is no longer a finite number."""
 
 
 class MissingColumn(RewardError):

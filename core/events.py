@@ -14,6 +14,9 @@ Kinds of event and what they carry beside `time` (seconds since 1970), `kind` an
     alert       message                  something the user should know
     error       message                  why the run ended
     state       state                    the run changed its state
+
+Weights, validation, alert, error and state stand in `milestones.jsonl` beside it as well, so that what happened in a
+run is known without reading the whole log.
 """
 
 from __future__ import annotations
@@ -21,14 +24,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from core.json_lines import LineWriter, finished, finite, objects
+from core.paths import write_bytes
 
 Kind = Literal["phase", "metrics", "sample", "weights", "checkpoint", "validation", "alert", "error", "state"]
 _KINDS = frozenset(get_args(Kind))
+_MILESTONES = frozenset({"weights", "validation", "alert", "error", "state"})
 
 
 @dataclass(frozen=True)
@@ -151,10 +157,13 @@ class Validation:
 
 
 class EventWriter:
-    """Appends events, one whole line in one write."""
+    """Appends events, one whole line in one write, and those that are milestones once more to a log of their own."""
 
     def __init__(self, path: Path) -> None:
+        if path.exists() and not milestones_of(path).exists():
+            copy_milestones(path)
         self._lines = LineWriter(path)
+        self._milestones = LineWriter(milestones_of(path))
 
     def write(self, kind: Kind, step: int, data: Mapping[str, Any]) -> None:
         """Append one event; numbers that are not finite become null.
@@ -162,10 +171,30 @@ class EventWriter:
         Raises:
             StorageError: the disk is full.
         """
-        self._lines.write({"time": round(time.time(), 3), "kind": kind, "step": step, **finite(data)})
+        record = {"time": round(time.time(), 3), "kind": kind, "step": step, **finite(data)}
+        self._lines.write(record)
+        if kind in _MILESTONES:
+            self._milestones.write(record)
 
     def close(self) -> None:
         self._lines.close()
+        self._milestones.close()
+
+
+def milestones_of(path: Path) -> Path:
+    """Where the milestones of the log `path` lie."""
+    return path.with_name("milestones.jsonl")
+
+
+def copy_milestones(path: Path) -> None:
+    """Make the milestones of a log anew, as for one that an earlier version wrote without them.
+
+    Raises:
+        StorageError: the disk is full.
+    """
+    with path.open("rb") as log:
+        kept = [line for line in log if any(event.kind in _MILESTONES for event in _events(finished(line)))]
+    write_bytes(milestones_of(path), b"".join(kept))
 
 
 class EventTail:
@@ -190,7 +219,14 @@ class EventTail:
 
 def read_events(path: Path) -> list[Event]:
     """All finished events of a log."""
-    return EventTail(path).read()
+    return list(each_event(path))
+
+
+def each_event(path: Path) -> Iterator[Event]:
+    """The finished events of a log, one after the other, however long it is."""
+    with suppress(FileNotFoundError), path.open("rb") as log:
+        for line in log:
+            yield from _events(finished(line))
 
 
 class MetricsLog:

@@ -3,6 +3,7 @@
 <folder>/
   status.json      state, process, progress, last error; replaced in one step, written by the job itself
   control/stop     asks the job to stop
+  control/writer.lock   locked by the job's process as long as it lives
   worker.log       what its process printed
 
 A training run (`core.runs`) and a task (`core.tasks`) are such folders with a request and results of their own.
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 import psutil
+from filelock import FileLock, Timeout
 
 from core.paths import write_json
 
@@ -26,6 +28,7 @@ LIVE: frozenset[State] = frozenset({"starting", "running", "paused", "stopping"}
 
 _START_GRACE = 60.0
 """Seconds a job may take to say which process it is."""
+_SAME_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,10 @@ class Status:
         started: when the run was first started, in seconds since 1970.
         updated: when this was written.
         trained_seconds: time spent in training steps, over all resumes.
-        error: one plain sentence when the run failed.
+        error: one plain sentence when the run failed, or when one that waits in the queue could not be started yet.
+        out_of_memory: whether it failed for want of memory, so that the same again would most likely fail again.
+        gpus: the GPUs that the job was given, as `CUDA_VISIBLE_DEVICES` names them; none where there is no GPU.
+        ticket: the place in the queue of a run that waits there; the lower one comes first.
     """
 
     state: State
@@ -56,6 +62,9 @@ class Status:
     updated: float = 0.0
     trained_seconds: float = 0.0
     error: str = ""
+    out_of_memory: bool = False
+    gpus: tuple[str, ...] = ()
+    ticket: int = 0
 
     @property
     def live(self) -> bool:
@@ -80,38 +89,69 @@ class JobFolder:
     def stop_request(self) -> Path:
         return self.folder / "control" / "stop"
 
+    @property
+    def writer_lock(self) -> Path:
+        return self.folder / "control" / "writer.lock"
+
     def status(self) -> Status:
         """Where the job stands now; a job that is gone without a word is `interrupted`."""
         written = self.written_status()
         if not written.live:
             return written
-        if written.pid == 0 and time.time() - written.updated < _START_GRACE:
+        if written.pid == 0 and abs(time.time() - written.updated) < _START_GRACE:
             return written
-        if process(written) is None:
+        if self.process(written) is None:
             written = self.written_status()  # it may have ended properly since the first look
             return replace(written, state="interrupted", eta_seconds=None) if written.live else written
         return replace(written, state="stopping") if self.stop_request.exists() else written
 
+    def process(self, status: Status) -> psutil.Process | None:
+        """The job's living process, or None when it has ended.
+
+        An operating system reckons a creation time from the clock, so a clock that is set makes the job's own process
+        look like another one with its id. Then the lock decides that the job holds as long as it lives.
+        """
+        found = process(status)
+        return found or (running(status.pid) if status.pid and self.held() else None)
+
+    def held(self) -> bool:
+        """Whether a process works on the job, wherever it is: whoever does holds its lock."""
+        if not self.writer_lock.exists():
+            return False
+        try:
+            with FileLock(self.writer_lock, timeout=0):
+                return False
+        except (Timeout, OSError):
+            return True
+
     def written_status(self) -> Status:
         """The status as the job last wrote it."""
         try:
-            return Status(**json.loads((self.folder / "status.json").read_text(encoding="utf-8")))
+            fields = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+            return Status(**{**fields, "gpus": tuple(fields.get("gpus", ()))})
         except FileNotFoundError:
             return Status(state="failed", error="The job was never started.")
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError) as error:
             return Status(state="failed", error=f"status.json cannot be read ({error}).")
 
-    def write_status(self, status: Status) -> None:
-        write_json(self.folder / "status.json", asdict(status))
+    def write_status(self, status: Status, sync: bool = True) -> None:
+        """Replace the status; without `sync`, for mere progress, a machine that loses its power may lose it."""
+        write_json(self.folder / "status.json", asdict(status), sync)
 
 
 def process(status: Status) -> psutil.Process | None:
-    """The job's living process, or None when it has ended or its id now belongs to another program."""
-    if status.pid == 0:
-        return None
+    """The process with the job's id and creation time, or None when there is none any more."""
+    found = running(status.pid)
     try:
-        found = psutil.Process(status.pid)
-        same = abs(found.create_time() - status.created) < 0.01
-        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        return found if found is not None and abs(found.create_time() - status.created) < _SAME_SECONDS else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def running(pid: int) -> psutil.Process | None:
+    """The process with this id, or None when there is none or it has ended; 0 is nobody's."""
+    try:
+        found = psutil.Process(pid) if pid else None
+        return found if found is not None and found.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None

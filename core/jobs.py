@@ -2,56 +2,39 @@
 
 A job, be it a training run or a task, is `python -m core.worker FOLDER HOME` in a session of its own. It writes its own
 status, beginning with its process id and creation time, so there is one writer only and the job is found again after
-the studio, or the browser, has been closed.
+the studio, or the browser, has been closed. Only when it is gone does anybody else write there.
 """
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import psutil
 
-from core.config import RunConfig, with_changes
-from core.datasets import fingerprint, read_rows, training_rows
-from core.errors import DataError, RunError, StorageError
-from core.job_folder import JobFolder, Status, process
+from core.config import RunConfig
+from core.errors import Busy, RunError
+from core.events import EventWriter
+from core.job_folder import JobFolder, State, Status
 from core.locks import locked
-from core.machine import cpu_cores, nvidia_gpus
-from core.models import locate
-from core.paths import PROJECT, Home
-from core.reward.custom_files import keep, sources, unhashed
-from core.reward.ready import ready_reward
+from core.paths import Home
+from core.places import Places
+from core.processes import end_tree
+from core.readiness import Ready, ready, refuse_unready
+from core.reward.custom_files import keep
 from core.runs import Run, create_run, list_runs
-from core.secrets import hide_environment
-from core.tasks import Task, create_task
+from core.spawning import spawn
+from core.tasks import KINDS, Task, create_task
+from core.training.control import forget_requests
 
-CORES_FOR_A_RUN = 8
-"""Processor cores that one run keeps busy; fewer than twice as many take one run at a time."""
-_FREE_BYTES = 1_000_000_000
-_START_SECONDS = 30.0
+_STARTER_SECONDS = 120.0
+_END_SECONDS = 20.0
 _POLL_SECONDS = 0.05
-
-JOB_ENVIRONMENT: Mapping[str, str] = {
-    # Threads that spin for ever while they wait slow a shared machine tenfold; ones that sleep at once lose a third
-    # of their speed to waking up. GNU's runtime, which PyTorch's wheels bring, can be told to spin for a moment.
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "GOMP_SPINCOUNT": "20000",
-    "TOKENIZERS_PARALLELISM": "false",
-    "PYTHONUNBUFFERED": "1",
-    "TQDM_DISABLE": "1",  # bars in a log file are noise
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-}
-"""What has to be set before PyTorch is imported, wherever a job runs."""
-
-_children: list[subprocess.Popen[bytes]] = []
-"""Jobs started by this process. Python looks after them here, so that a finished one does not stay a zombie."""
+_COMPUTING = "core.engine."
+"""Tasks that are done there may use a GPU."""
 
 
 def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
@@ -61,27 +44,25 @@ def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
     has from an earlier run are not compared: a new run takes everything as it is.
 
     Raises:
-        RunError: the machine is busy with another run.
+        Busy: the machine has no room for one more run; `core.queue.enqueue` lets it wait.
         DataError, ModelError, RewardError, ConfigError: what the run needs is missing or wrong.
         StorageError: there is too little room.
+        RunError: its process could not be started.
     """
-    config = with_changes(config, {"data.fingerprint": ""})
-    rewards = sources(home.rewards, unhashed(config.reward))
-    config = with_changes(config, {"reward.custom": [source.reward.model_dump() for source in rewards]})
-    refuse_unready(home, config)
-    config = with_changes(config, {"data.fingerprint": fingerprint(config.data, home)})
-    with _one_starter(home):
-        refuse_busy(home)
-        run = create_run(home, config, prefix)
-        keep(rewards, run.rewards)
-        _spawn(run, home)
+    checked = ready(home, config)
+    with one_starter(home):
+        gpus = refuse_busy(home, checked.config)
+        run = make_run(home, checked, prefix)
+        launch(home, run, gpus)
     return run
 
 
 def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
     """Start a task: work that a page cannot wait for; see `core.tasks`."""
     task = create_task(home, kind, arguments)
-    _spawn(task, home)
+    if KINDS[kind].startswith(_COMPUTING):
+        task.write_status(replace(task.written_status(), gpus=_gpu_for_a_task(home)))
+    spawn(task, home)
     return task
 
 
@@ -89,19 +70,14 @@ def resume(home: Home, run: Run) -> None:
     """Start the job of a stopped, failed or interrupted run again; it goes on from its last whole checkpoint.
 
     Raises:
-        RunError: the run is live or finished, or the machine is busy.
+        Busy: the machine has no room for one more run; `core.queue.add` lets it wait.
+        RunError: the run is live, waits in the queue, or is finished.
+        StudioError: what it needs is missing or has changed.
     """
-    with _one_starter(home):
-        status = run.status()
-        if status.live:
-            raise RunError(f"{run.id} is still running. Stop it first, or wait.")
-        if status.state == "finished":
-            raise RunError(f"{run.id} has done all its {status.steps} steps. Start a new run to train longer.")
+    with one_starter(home):
+        refuse_unresumable(run)
         refuse_unready(home, run.config(), run)
-        refuse_busy(home)
-        run.stop_request.unlink(missing_ok=True)
-        run.write_status(replace(status, state="starting", pid=0, created=0.0, error="", updated=time.time()))
-        _spawn(run, home)
+        launch(home, run, refuse_busy(home, run.config()))
 
 
 def stop(job: JobFolder) -> None:
@@ -110,103 +86,159 @@ def stop(job: JobFolder) -> None:
     Raises:
         RunError: the job is not live.
     """
-    status = job.status()
-    if not status.live:
-        raise RunError(f"{job.id} is not running: it is {status.state}.")
+    _refuse_ended(job)
     job.stop_request.parent.mkdir(exist_ok=True)
     job.stop_request.touch()
 
 
+def stop_now(run: Run) -> None:
+    """End a live run at once, with all that its process has started; what came after its last checkpoint is lost.
+
+    Raises:
+        RunError: the run is not live, or its process cannot be ended.
+    """
+    found = run.process(_refuse_ended(run))
+    if found is None:
+        raise RunError(f"{run.id} is just being started. Try again in a moment.")
+    if not end_tree(found):
+        raise RunError(f"{run.id} could not be ended: its process {found.pid} does not go away. Try again in a moment.")
+    busy = f"{run.id} has been ended, but something still holds its lock {run.writer_lock}."
+    with locked(run.writer_lock, _END_SECONDS, busy, RunError):
+        if run.written_status().live:  # else it had come to its end by itself
+            settle(run, "stopped")
+
+
+def settle(run: Run, state: State, error: str = "") -> None:
+    """Write how a run stands on behalf of its job, which is gone or was never there.
+
+    Whoever calls this holds the lock that keeps the job from being started.
+    """
+    status = replace(run.written_status(), state=state, error=error, eta_seconds=None, updated=time.time())
+    run.write_status(status)
+    events = EventWriter(run.events)
+    events.write("state", status.step, {"state": state})
+    if error:
+        events.write("error", status.step, {"message": error})
+    events.close()
+
+
 def wait(job: JobFolder, seconds: float) -> Status:
-    """Wait until the job is no longer live, at most `seconds`; returns its status then."""
+    """Wait until the job is no longer live and its process has ended, at most `seconds`; returns its status then."""
     deadline = time.monotonic() + seconds
-    while (status := job.status()).live and time.monotonic() < deadline:
-        found = process(status)
-        remaining = max(deadline - time.monotonic(), 0.0)
+    while (found := job.process(job.written_status())) is not None or job.status().live:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
         if found is None:
             time.sleep(min(_POLL_SECONDS, remaining))
         else:
             psutil.wait_procs([found], timeout=min(1.0, remaining))
-    return status
+    return job.status()
 
 
-def refuse_unready(home: Home, config: RunConfig, run: Run | None = None) -> None:
-    """Raise the error that the job would meet later: models, custom rewards, the judge, data, room on the disk.
-
-    Args:
-        run: the run to go on with, whose own copies of the custom rewards count; None looks at the home's.
-    """
-    locate(config.model, home)
-    ready_reward(home, config.reward, run)
-    rows = len(training_rows(read_rows(config.data, home)))
-    if min(rows, config.train.train_rows or rows) < config.train.prompts_per_step:
-        raise DataError(
-            f"The data has {rows} row{'' if rows == 1 else 's'} to train on and a step needs "
-            f"{config.train.prompts_per_step}. Add rows to the training split, or use fewer prompts a step."
-        )
-    free = psutil.disk_usage(str(home.root)).free
-    if free < _FREE_BYTES:
-        raise StorageError(
-            f"Only {free / 1e9:.1f} GB are free where {home.root} lies; a run needs {_FREE_BYTES / 1e9:.0f} GB. "
-            "Free some space or choose another home folder."
-        )
+def refuse_unresumable(run: Run) -> None:
+    """Raise RunError when a run cannot go on: it does so already, waits for it, or has nothing left to do."""
+    status = run.status()
+    if status.state == "paused":
+        raise RunError(f"{run.id} is paused. Let it continue, which needs no new start.")
+    if status.live:
+        raise RunError(f"{run.id} is still running. Stop it first, or wait.")
+    if status.state == "queued":
+        raise RunError(f"{run.id} waits in the queue already.")
+    if status.state == "finished":
+        raise RunError(f"{run.id} has done all its {status.steps} steps. Start a new run to train longer.")
 
 
-def refuse_busy(home: Home, cores: int | None = None, gpus: Sequence[str] | None = None) -> None:
-    """Raise RunError when this machine has no room for one more run.
+def room(home: Home, config: RunConfig, places: Places | None = None) -> tuple[str, ...] | None:
+    """The GPUs for a run that asks for `config`, none where it would compute on the processor; None without room.
 
     Args:
         home: whose runs count.
-        cores, gpus: what the machine has; looked up when not given.
+        places: what the machine has; looked up when not given.
+
+    Raises:
+        ConfigError: the run needs more GPUs than there are.
     """
-    live = [run.id for run in list_runs(home) if run.status().live]
-    if not live:
-        return
-    gpus = nvidia_gpus() if gpus is None else gpus
-    cores = cpu_cores() if cores is None else cores
-    places = 1 if gpus else max(1, cores // CORES_FOR_A_RUN)  # a run on GPUs uses one of them
-    what = f"{len(gpus)} GPU(s)" if gpus else f"{cores} processor cores and no GPU"
-    if len(live) >= places:
-        raise RunError(
-            f"{live[0]} is running and this machine has {what}, room for {places} run(s) at a time; a second would "
-            "only slow both down. Wait until it ends, or stop it."
+    return (places or Places.of_this_machine()).free(config, [status.gpus for status in _live(home).values()])
+
+
+def refuse_busy(home: Home, config: RunConfig, places: Places | None = None) -> tuple[str, ...]:
+    """What `room` returns.
+
+    Raises:
+        Busy: there is no room for one more run.
+        ConfigError: the run needs more GPUs than there are.
+    """
+    places = places or Places.of_this_machine()
+    gpus = room(home, config, places)
+    if gpus is None:
+        first = next(iter(_live(home)), "Another run")
+        raise Busy(
+            f"{first} is running and this machine has {places}, room for {places.count} run(s) at a time; a second "
+            "would only slow both down. Add this run to the queue, wait until the other ends, or stop that one."
         )
+    return gpus
+
+
+def make_run(home: Home, checked: Ready, prefix: str) -> Run:
+    """The directory of a new run, with its own copies of the custom rewards."""
+    run = create_run(home, checked.config, prefix)
+    keep(checked.rewards, run.rewards)
+    return run
+
+
+def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
+    """Start the job of a run that is not live, on these GPUs; whoever calls this holds `one_starter`.
+
+    Raises:
+        RunError: an earlier job of the run has not quite ended, or the new one did not start.
+    """
+    before = run.written_status()
+    ending = run.process(before)
+    if ending is not None and psutil.wait_procs([ending], timeout=_END_SECONDS)[1]:
+        raise RunError(f"{run.id} is still ending: its process {ending.pid} is there. Try again in a moment.")
+    if run.held():
+        raise RunError(f"A process that is not to be seen from here, as in another container, works on {run.id}.")
+    forget_requests(run)
+    status = Status(
+        state="starting",
+        step=before.step,
+        steps=before.steps,
+        started=before.started,
+        updated=time.time(),
+        trained_seconds=before.trained_seconds,
+        gpus=gpus,
+    )
+    run.write_status(status)
+    spawn(run, home)
 
 
 @contextmanager
-def _one_starter(home: Home) -> Iterator[None]:
-    """Two starts at the same moment must not both find the machine free."""
+def one_starter(home: Home, seconds: float = _STARTER_SECONDS) -> Iterator[None]:
+    """Two starts at the same moment must not both find the machine free.
+
+    Raises:
+        RunError: another start went on for all these seconds.
+    """
     busy = "Another run is just being started. Try again in a moment."
-    with locked(home.root / "jobs.lock", _START_SECONDS * 2, busy, RunError):
+    with locked(home.root / "jobs.lock", seconds, busy, RunError):
         yield
 
 
-def _spawn(job: JobFolder, home: Home) -> None:
-    hide_environment()  # the job may run code of the user's, which has no business with the studio's keys
-    _children[:] = [child for child in _children if child.poll() is None]
-    environment = {**JOB_ENVIRONMENT, **os.environ, "CUDA_VISIBLE_DEVICES": _one_gpu()}
-    with job.log.open("ab") as log:
-        child = subprocess.Popen(
-            [sys.executable, "-m", "core.worker", str(job.folder), str(home.root)],
-            cwd=PROJECT,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            close_fds=True,
-        )
-    _children.append(child)
-    deadline = time.monotonic() + _START_SECONDS
-    while job.written_status().pid == 0 and child.poll() is None and time.monotonic() < deadline:
-        time.sleep(_POLL_SECONDS)
-    if job.written_status().pid == 0:
-        child.kill()
-        message = f"The job did not start. Its log is {job.log}."
-        job.write_status(replace(job.written_status(), state="failed", error=message))
-        raise RunError(message)
+def _live(home: Home) -> dict[str, Status]:
+    found = {run.id: run.status() for run in list_runs(home)}
+    return {run_id: status for run_id, status in found.items() if status.live}
 
 
-def _one_gpu() -> str:
-    """The first GPU this process may use; a run on several at once is another way of training."""
-    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").partition(",")[0]
+def _refuse_ended(job: JobFolder) -> Status:
+    status = job.status()
+    if not status.live:
+        raise RunError(f"{job.id} is not running: it is {status.state}.")
+    return status
+
+
+def _gpu_for_a_task(home: Home) -> tuple[str, ...]:
+    """A GPU that no run holds, else the first; tasks and runs may share one."""
+    places = Places.of_this_machine()
+    taken = {gpu for status in _live(home).values() for gpu in status.gpus}
+    return tuple([gpu for gpu in places.gpus if gpu not in taken] or places.gpus)[:1]

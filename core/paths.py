@@ -143,8 +143,12 @@ def new_folder(parent: Path, name: str) -> Path:
     return folder
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes, sync: bool = True) -> None:
     """Replace `path` in one step, so that a reader sees the old content or the new and never a part.
+
+    Args:
+        sync: wait until it is on the disk; without, a machine that loses its power may lose it, a program that is
+            killed may not.
 
     Raises:
         StorageError: the disk is full.
@@ -155,7 +159,8 @@ def write_bytes(path: Path, content: bytes) -> None:
             part = Path(file.name)
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if sync:
+                os.fsync(file.fileno())
         part.replace(path)
     except OSError as error:
         if part is not None:
@@ -163,9 +168,9 @@ def write_bytes(path: Path, content: bytes) -> None:
         raise storage_error(error, path) or error from error
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Replace `path` by `value` as JSON, in one step."""
-    write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode())
+def write_json(path: Path, value: Any, sync: bool = True) -> None:
+    """Replace `path` by `value` as JSON, in one step; `sync` as in `write_bytes`."""
+    write_bytes(path, (json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False) + "\n").encode(), sync)
 
 
 def storage_error(error: OSError, path: Path) -> StorageError | None:

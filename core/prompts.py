@@ -101,13 +101,35 @@ def example_completion(example: Example, tags: Tags) -> str:
 
 
 def messages(prompt: PromptConfig, question: str) -> list[Message]:
-    """The conversation before the model's turn: system prompt, the examples as earlier exchanges, the question."""
+    """What a model reads: system prompt, the examples as earlier exchanges, the question.
+
+    With `prompt.prefill` the last message is the beginning of the model's own turn; see `begun_turn`.
+    """
     turns = [{"role": "system", "content": render_system(prompt)}]
     for example in prompt.examples:
         turns.append({"role": "user", "content": example.question})
         turns.append({"role": "assistant", "content": example_completion(example, prompt.tags)})
     turns.append({"role": "user", "content": question})
+    if prompt.prefill:
+        turns.append({"role": "assistant", "content": f"<{prompt.tags.reasoning}>"})
     return turns
+
+
+def begun_turn(conversation: Sequence[Message]) -> tuple[list[Message], str]:
+    """The finished turns of a conversation, and the text with which the model's own turn begins; mostly that is empty.
+
+    A chat template would close the last message as a finished turn, so that text goes behind what the template writes.
+
+    >>> begun_turn([{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "<reasoning>"}])
+    ([{'role': 'user', 'content': 'Why?'}], '<reasoning>')
+    """
+    *turns, last = conversation
+    return (turns, last["content"]) if last["role"] == "assistant" else ([*turns, last], "")
+
+
+def whole_completion(conversation: Sequence[Message], written: str) -> str:
+    """A completion as it is parsed, scored and shown: what the model's turn began with, then what the model wrote."""
+    return begun_turn(conversation)[1] + written
 
 
 def conversation_text(conversation: Sequence[Message]) -> str:

@@ -3,7 +3,8 @@
 <home>/runs/<run id>/
   config.json      what was asked; never changed afterwards
   status.json      state, process, progress, last error; replaced in one step
-  events.jsonl     see `core.events`
+  events.jsonl     see `core.events`; milestones.jsonl holds the few of them that tell what happened
+  curves/          see `core.training.curves`: the numbers of every step, to be drawn at once
   completions/     step-000012.parquet: every completion of that step with its scores;
                    held-out-before.parquet and held-out-after.parquet: the test questions answered by the policy
   rewards/         the texts of the custom rewards as they were when the run was started
@@ -20,8 +21,9 @@ from pathlib import Path
 
 from core.config import RunConfig, read_config
 from core.errors import ConfigError, RunError
+from core.events import milestones_of
 from core.job_folder import JobFolder, Status
-from core.paths import Home, is_name, new_folder, valid_name, write_json
+from core.paths import Home, is_name, new_folder, storage_error, valid_name, write_json
 
 _CHECKPOINT = re.compile(r"checkpoint-\d+")
 CHECKPOINT_LAST_FILE = "trainer_state.json"
@@ -41,6 +43,14 @@ class Run(JobFolder):
         return self.folder / "events.jsonl"
 
     @property
+    def milestones(self) -> Path:
+        return milestones_of(self.events)
+
+    @property
+    def curves(self) -> Path:
+        return self.folder / "curves"
+
+    @property
     def completions(self) -> Path:
         return self.folder / "completions"
 
@@ -51,6 +61,11 @@ class Run(JobFolder):
     @property
     def adapter(self) -> Path:
         return self.folder / "adapter"
+
+    @property
+    def best(self) -> Path:
+        """The adapter that did best on the validation questions; see `core.training.best`."""
+        return self.folder / "best"
 
     @property
     def rewards(self) -> Path:
@@ -75,24 +90,29 @@ class Run(JobFolder):
         return [folder for folder in self.checkpoints.glob("checkpoint-*") if _CHECKPOINT.fullmatch(folder.name)]
 
     def summary(self) -> str:
-        """One sentence on where the run stands and what can be done."""
+        """One or two sentences on where the run stands and what can be done."""
         status = self.status()
         at = f"step {status.step} of {status.steps}"
-        checkpoints = self.checkpoint_steps()
-        way_on = (
-            f"resume from checkpoint {checkpoints[-1]}" if checkpoints else "resume starts it again from the beginning"
-        )
         return {
-            "queued": "Waiting for its turn.",
+            "queued": f"Waiting for its turn. {status.error}".rstrip(),
             "starting": "The job is starting.",
             "running": f"Running, {at}.",
             "paused": f"Paused at {at}; it holds its memory and goes on at once.",
             "stopping": f"Stopping after {at}.",
-            "stopped": f"Stopped at {at}; {way_on}.",
+            "stopped": f"Stopped at {at}; {self._way_on()}.",
             "finished": f"Finished, {at}.",
-            "failed": f"Failed at {at}: {status.error}",
-            "interrupted": f"Interrupted at {at}; {way_on}.",
+            "failed": f"Failed at {at}: {status.error} {self._after_failure(status)}",
+            "interrupted": f"Interrupted at {at}; {self._way_on()}.",
         }[status.state]
+
+    def _way_on(self) -> str:
+        steps = self.checkpoint_steps()
+        return f"resume from checkpoint {steps[-1]}" if steps else "resume starts it again from the beginning"
+
+    def _after_failure(self, status: Status) -> str:
+        if status.out_of_memory:
+            return "A new run with that change is the better way: a resume would most likely fail again."
+        return f"When that is mended, {self._way_on()}."
 
 
 def create_run(home: Home, config: RunConfig, prefix: str = "run") -> Run:
@@ -104,19 +124,29 @@ def create_run(home: Home, config: RunConfig, prefix: str = "run") -> Run:
     valid_name(prefix, "the run's prefix")
     folder = new_folder(home.runs, f"{prefix}-{time.strftime('%Y%m%d-%H%M%S')}")
     run = Run(folder)
-    for name in ("completions", "control", "checkpoints"):
-        (folder / name).mkdir()
-    write_json(folder / "config.json", config.model_dump(mode="json"))
-    run.write_status(Status(state="starting", steps=config.train.steps, started=time.time(), updated=time.time()))
+    try:
+        for name in ("completions", "control", "checkpoints"):
+            (folder / name).mkdir()
+        run.write_status(Status(state="starting", steps=config.train.steps, started=time.time(), updated=time.time()))
+        write_json(run.config_file, config.model_dump(mode="json"))  # last: it makes the folder a run
+    except OSError as error:
+        raise storage_error(error, folder) or error from error
     return run
 
 
 def list_runs(home: Home) -> list[Run]:
     """All runs, the newest first."""
-    folders = [folder for folder in home.runs.iterdir() if is_name(folder.name) and (folder / "config.json").is_file()]
-    return [
-        Run(folder) for folder in sorted(folders, key=lambda f: (f / "config.json").stat().st_mtime_ns, reverse=True)
-    ]
+    found = [(run, _made(run)) for run in map(Run, home.runs.iterdir()) if is_name(run.id)]
+    dated = [(made, run) for run, made in found if made is not None]
+    return [run for _, run in sorted(dated, key=lambda pair: pair[0], reverse=True)]
+
+
+def _made(run: Run) -> int | None:
+    """When a run was made; None when the folder is no run, or is none any more."""
+    try:
+        return run.config_file.stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        return None
 
 
 def find_run(home: Home, run_id: str) -> Run:
@@ -128,7 +158,7 @@ def find_run(home: Home, run_id: str) -> Run:
     if run_id == "last":
         runs = list_runs(home)
         if not runs:
-            raise RunError("There are no runs yet. Start one with: .venv/bin/python -m core train --preset demo")
+            raise RunError("There are no runs yet. Start one with: .venv/bin/python -m core train --size demo")
         return runs[0]
     try:
         folder = home.runs / valid_name(run_id, "run")

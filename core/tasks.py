@@ -28,6 +28,8 @@ KINDS: Mapping[str, str] = {
     "sample": "core.engine.lab:sample",
     "measure": "core.engine.lab:measure",
     "stress": "core.engine.lab:stress",
+    "preflight": "core.engine.preflight:preflight",
+    "export_run": "core.run_export:export_task",
 }
 """What each kind of task calls, as `module:function`: `function(home, arguments, progress)` returns its result."""
 

@@ -76,7 +76,7 @@ class TrainConfig(Settings):
     epsilon: float = Field(default=0.2, gt=0)
     """How far below one the probability ratio of a token counts."""
     epsilon_high: float | None = Field(default=None, gt=0)
-    """How far above one it counts; None takes `epsilon`."""
+    """How far above one it counts; see `upper_clip`."""
     num_iterations: int = Field(default=1, ge=1, le=64)
     """How often a step's completions are learned from."""
     scale_rewards: Scaling = "group"
@@ -105,6 +105,12 @@ class TrainConfig(Settings):
     trackers: tuple[str, ...] = ()
     """Where TRL reports to as well, such as `tensorboard` or `mlflow`."""
     seed: int = Field(default=0, ge=0, lt=2**32)
+
+    @property
+    def upper_clip(self) -> float:
+        """`epsilon_high`, or what stands for it: `epsilon`, and 5 for `cispo`, which caps the ratio itself at it
+        (ScaleRL, Khatri et al. 2025, takes 4 to 8)."""
+        return self.epsilon_high or (5.0 if self.loss_type == "cispo" else self.epsilon)
 
     @property
     def completions_per_step(self) -> int:

@@ -20,7 +20,8 @@ from types import FrameType
 import psutil
 from filelock import FileLock, Timeout
 
-from core.errors import StorageError, StudioError
+from core import queue
+from core.errors import OutOfMemory, StorageError, StudioError
 from core.events import EventWriter
 from core.job_folder import JobFolder
 from core.paths import Home, disk_full, storage_error
@@ -28,6 +29,8 @@ from core.runs import Run
 from core.tasks import REQUEST, Task, perform
 
 _FULL_BYTES = 1_000_000
+_LOCK_SECONDS = 5.0
+"""How long a job waits for its lock: whoever looks whether it is held takes it for a moment."""
 _SMALLER_RUN = "Choose fewer prompts a step or shorter completions for a new run,"
 
 
@@ -36,22 +39,26 @@ def main(folder: Path, root: Path) -> int:
     home = Home(root)
     job = Task(folder) if (folder / REQUEST).is_file() else Run(folder)
     try:
-        with FileLock(folder / "control" / "writer.lock", timeout=0):
-            return _work(job, home)
+        with FileLock(job.writer_lock, timeout=_LOCK_SECONDS):
+            code = _work(job, home)
     except Timeout:
         print("Another process works on this job already.", file=sys.stderr)
         return 2
+    if isinstance(job, Run):
+        queue.hand_on(home, job)
+    return code
 
 
 def _work(job: Task | Run, home: Home) -> int:
     _say_hello(job)
     _stop_on_signals(job)
     try:
+        _tidy(job)
         _perform(job, home)
     except StudioError as error:
-        return _failed(job, str(error))
+        return _failed(job, str(error), isinstance(error, OutOfMemory))
     except Exception as error:
-        code = _failed(job, _sentence(error, job))
+        code = _failed(job, _sentence(error, job), _wants_memory(error))
         with suppress(OSError):  # no room for the log either
             traceback.print_exc()
         return code
@@ -62,7 +69,7 @@ def _perform(job: Task | Run, home: Home) -> None:
     if isinstance(job, Task):
         perform(job, home)
         return
-    from core.engine.training import train
+    from core.engine.start import train
 
     train(job, home)
 
@@ -72,10 +79,21 @@ def _sentence(error: Exception, job: Task | Run) -> str:
     known = storage_error(error, job.log) if isinstance(error, OSError) else None
     if psutil.disk_usage(str(job.folder)).free < _FULL_BYTES:  # PyTorch only says that a stream failed
         known = disk_full(job.folder)
-    if isinstance(error, MemoryError) or re.search("out of memory|can't allocate memory", str(error)):
+    if _wants_memory(error):
         remedy = "Close other programs" if isinstance(job, Task) else _SMALLER_RUN
         return f"There is not enough memory. {remedy} and try again."
     return str(known or f"The job met an error it does not know ({type(error).__name__}: {error}). See worker.log.")
+
+
+def _wants_memory(error: Exception) -> bool:
+    return isinstance(error, MemoryError) or bool(re.search("out of memory|can't allocate memory", str(error)))
+
+
+def _tidy(job: Task | Run) -> None:
+    """Remove checkpoints whose writing broke off: of no use, and on a full disk in the way."""
+    if isinstance(job, Run):
+        for half in job.half_written_checkpoints():
+            shutil.rmtree(half, ignore_errors=True)
 
 
 def _say_hello(job: JobFolder) -> None:
@@ -101,13 +119,12 @@ def _stop_on_signals(job: JobFolder) -> None:
     signal.signal(signal.SIGINT, request_stop)
 
 
-def _failed(job: Task | Run, message: str) -> int:
-    if isinstance(job, Run):
-        for half in job.half_written_checkpoints():  # of no use, and on a full disk in the way of the status
-            shutil.rmtree(half, ignore_errors=True)
-    status = replace(job.written_status(), state="failed", error=message, eta_seconds=None, updated=time.time())
+def _failed(job: Task | Run, message: str, out_of_memory: bool) -> int:
+    _tidy(job)  # makes room for the status
+    status = job.written_status()
+    ended = replace(status, state="failed", error=message, out_of_memory=out_of_memory, eta_seconds=None)
     with suppress(StorageError, OSError):
-        job.write_status(status)
+        job.write_status(replace(ended, updated=time.time()))
         if isinstance(job, Run):
             events = EventWriter(job.events)
             events.write("error", status.step, {"message": message})

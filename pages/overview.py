@@ -1,11 +1,12 @@
-"""The first page: what this is, what this machine can do, and every run there is."""
+"""The first page: what this is, what this machine can do, and the newest runs."""
 
 import streamlit as st
 
 from core.runs import list_runs
-from studio import live, navigation, overview, settings, state
+from studio import live, navigation, overview, run_actions, settings, state
 
 home = settings.open_home()
+run_actions.go_on(home)
 
 st.title("GRPO Studio", anchor=False)
 st.write(
@@ -18,9 +19,11 @@ if st.button("Start a training run", type="primary", icon=":material/play_arrow:
 st.subheader("This machine", anchor=False)
 overview.machine_facts(home)
 
-st.subheader("Runs", anchor=False)
-if not list_runs(home):
+st.subheader("Newest runs", anchor=False)
+runs = list_runs(home)
+if not runs:
     overview.empty_list()
     st.stop()
-any_live = any(run.status().live for run in list_runs(home))
-live.refreshing(overview.runs_list, settings.LIST_REFRESH_SECONDS if any_live else None, home)
+any_live = any(run.status().live for run in runs)
+live.refreshing(overview.newest_runs, settings.LIST_REFRESH_SECONDS if any_live else None, home)
+overview.all_runs_link(len(runs))

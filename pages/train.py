@@ -7,6 +7,7 @@ from core.runs import list_runs
 from studio import output, run_actions, run_view, settings, state, train_form
 
 home = settings.open_home()
+run_actions.go_on(home)
 run = None
 missing = None
 try:

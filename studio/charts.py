@@ -1,66 +1,71 @@
-"""ECharts options for the curves of a run: pure functions from a table to a dictionary, testable without Streamlit."""
+"""ECharts options for curves by step: pure functions from a table to a dictionary, testable without Streamlit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-import numpy as np
 import pandas as pd
-
-from core.reward.verdicts import component_title
-from studio.settings import CHART_POINTS
+import pyarrow as pa
 
 Option = dict[str, Any]
-Builder = Callable[[pd.DataFrame, int | None], Option]
 
-TEAL, LIGHT_TEAL, INDIGO, AMBER = "#0f8a7e", "#58b5ab", "#6572de", "#d08700"
+TEAL, LIGHT_TEAL, INDIGO, AMBER, ROSE = "#0f8a7e", "#58b5ab", "#6572de", "#d08700", "#c2417c"
+GREY = "#8a94a0"
 COMPONENT_COLOURS = {"semantic": INDIGO, "fluency": AMBER, "tags": TEAL}
-OTHER_COLOURS = ("#c2417c", "#7a8b12", "#3b82b8", "#8d6748", "#8a5cc2")
+OTHER_COLOURS = (ROSE, "#7a8b12", "#3b82b8", "#8d6748", "#8a5cc2")
 """Of custom rewards and the judge, in their order, over again when there are more."""
-RUN_COLUMNS = ("step", "reward", "completion_tokens", "well_formed", "valid", "truncated")
-"""The columns of a run's table that are not the score of a component."""
-WINDOWS = {"All steps": None, "Last 100": 100, "Last 1000": 1000}
-"""What the window control offers: how many of the newest steps are drawn."""
+_ZOOMED_ROWS = 100
+"""From so many rows on a chart can be zoomed: there is something to see that the whole of it hides."""
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One curve: the table's column, its name in the legend, its colour, and whether it stands back as faint points."""
+    """One curve: the table's column, its name in the legend, its colour; faint ones stand back as points."""
 
     column: str
     name: str
     colour: str
     faint: bool = False
+    dashed: bool = False
 
 
-def smoothing(steps: int) -> int:
-    """Over how many steps the running mean goes: five, and a twentieth of a long run."""
-    return max(5, min(steps // 20, 500))
+@dataclass(frozen=True)
+class Band:
+    """The area between two columns of the table."""
+
+    low: str
+    high: str
+    name: str
+    colour: str
+
+    @property
+    def width(self) -> str:
+        """The column that the band needs: how far the upper one lies above the lower one."""
+        return f"{self.high} above {self.low}"
 
 
-def running_mean(frame: pd.DataFrame, columns: Sequence[str], width: int) -> pd.DataFrame:
-    """`frame` with `<column> mean` added: the mean of the last `width` rows, or of as many as there are."""
-    means = frame[list(columns)].rolling(width, min_periods=1).mean()
-    return frame.assign(**{f"{column} mean": means[column] for column in columns})
+@dataclass(frozen=True)
+class Axis:
+    """How the values of a chart are written.
+
+    Attributes:
+        tooltip: a printf format.
+        label: an ECharts template.
+        low, high: ends of the axis; where the values end by default.
+        scale: what the values are multiplied by.
+    """
+
+    tooltip: str = "%.3f"
+    label: str = "{value}"
+    low: float | None = None
+    high: float | None = None
+    scale: float = 1.0
 
 
-def thin(frame: pd.DataFrame, by: str, points: int = CHART_POINTS) -> pd.DataFrame:
-    """At most `points` rows that keep the outline: the lowest and the highest of `by` in each stretch of rows."""
-    if len(frame) <= points:
-        return frame
-    values = frame[by].to_numpy(dtype=float, na_value=0.0)
-    kept: set[int] = set()
-    for part in np.array_split(np.arange(len(frame)), points // 2):
-        kept |= {int(part[values[part].argmin()]), int(part[values[part].argmax()])}
-    return frame.iloc[sorted(kept)]
-
-
-def newest(frame: pd.DataFrame, window: int | None) -> pd.DataFrame:
-    """The last `window` rows; all of them when it is None."""
-    return frame if window is None else frame.tail(window)
+PLAIN, SHARE = Axis(), Axis("%.0f %%", "{value} %", 0, 100, scale=100)
 
 
 def component_colours(names: Sequence[str]) -> dict[str, str]:
@@ -69,61 +74,70 @@ def component_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: COMPONENT_COLOURS.get(name) or next(others) for name in names}
 
 
-def reward_option(frame: pd.DataFrame, window: int | None = None) -> Option:
-    """The mean reward of each step, and its running mean."""
-    width = smoothing(len(frame))
-    table = newest(running_mean(frame, ["reward"], width), window)
-    curves = [
-        Curve("reward", "each step", LIGHT_TEAL, faint=True),
-        Curve("reward mean", f"mean of {width} steps", TEAL),
-    ]
-    return _option(thin(table[["step", "reward", "reward mean"]], "reward"), curves)
+def curves_option(
+    table: pd.DataFrame, curves: Sequence[Curve], bands: Sequence[Band] = (), axis: Axis = PLAIN
+) -> Option:
+    """Curves over the column `step`, with bands behind them."""
+    series = [part for band in bands for part in _band_series(band)]
+    names = [*(curve.name for curve in curves), *(band.name for band in bands)]
+    series += [_curve_series(curve, alone=len(table) == 1) for curve in curves]
+    columns: dict[str, pd.Series[Any]] = {}
+    for band in bands:
+        columns |= {band.low: table[band.low], band.width: table[band.high] - table[band.low]}
+    columns |= {curve.column: table[curve.column] for curve in curves}
+    return _option(table["step"], columns, series, names, axis)
 
 
-def components_option(frame: pd.DataFrame, window: int | None = None) -> Option:
-    """The running mean of each component's score."""
-    width, names = smoothing(len(frame)), [str(name) for name in frame.columns if name not in RUN_COLUMNS]
-    table, colours = newest(running_mean(frame, names, width), window), component_colours(names)
-    columns = [f"{name} mean" for name in names]
-    curves = [Curve(f"{name} mean", component_title(name), colours[name]) for name in names]
-    return _option(thin(table[["step", *columns]], columns[0]), curves)
+def stacked_option(table: pd.DataFrame, curves: Sequence[Curve], axis: Axis) -> Option:
+    """Areas on top of each other over the column `step`."""
+    alone = len(table) == 1
+    filled = {"stack": "all", "areaStyle": {"opacity": 0.55}}
+    series = [{**_curve_series(curve, alone), **filled} for curve in curves]
+    columns = {curve.column: table[curve.column] for curve in curves}
+    return _option(table["step"], columns, series, [curve.name for curve in curves], axis)
 
 
-def shares_option(frame: pd.DataFrame, window: int | None = None) -> Option:
-    """The running mean of the shares of completions that are well formed, valid and truncated."""
-    columns = {"well_formed": ("Well-formed", TEAL), "valid": ("Valid", INDIGO), "truncated": ("Truncated", AMBER)}
-    percent = frame.assign(**{column: frame[column] * 100 for column in columns})
-    table = newest(running_mean(percent, list(columns), smoothing(len(frame))), window)
-    means = [f"{column} mean" for column in columns]
-    curves = [Curve(f"{column} mean", *shown) for column, shown in columns.items()]
-    option = _option(thin(table[["step", *means]], means[0]), curves)
-    option["yAxis"] = {"type": "value", "min": 0, "max": 100, "interval": 25, "axisLabel": {"formatter": "{value} %"}}
-    option["tooltip"]["valueFormatter"] = "%.0f %%"
-    return option
-
-
-def _option(table: pd.DataFrame, curves: Sequence[Curve]) -> Option:
-    alone = len(table) == 1  # a single step needs an axis that does not end where it begins, and a mark to be seen
-    return {
+def _option(
+    steps: pd.Series[Any], columns: Mapping[str, pd.Series[Any]], series: list[Option], legend: list[str], axis: Axis
+) -> Option:
+    # ECharts stacks the first column of numbers that it meets, so the step must come last.
+    source = {name: pa.array(axis.scale * values.to_numpy(), from_pandas=True) for name, values in columns.items()}
+    source["step"] = pa.array(steps.to_numpy())
+    ends = {name: value for name, value in (("min", axis.low), ("max", axis.high)) if value is not None}
+    found: Option = {
         "animation": False,
-        "dataset": {"source": table.round(4)},
+        "dataset": {"source": pa.table(source)},
         "grid": {"left": 8, "right": 16, "top": 34, "bottom": 8, "containLabel": True},
-        "legend": {"top": 0, "left": 0, "itemWidth": 14, "itemHeight": 8, "icon": "roundRect"},
-        "tooltip": {"trigger": "axis", "valueFormatter": "%.3f"},
+        "legend": {"top": 0, "left": 0, "itemWidth": 14, "itemHeight": 8, "icon": "roundRect", "data": legend},
+        "tooltip": {"trigger": "axis", "valueFormatter": axis.tooltip},
         "xAxis": {
             "type": "value",
             "min": "dataMin",
-            "max": int(table["step"].iloc[0]) + 1 if alone else "dataMax",
+            # a single step needs an axis that does not end where it begins
+            "max": int(steps.iloc[0]) + 1 if len(steps) == 1 else "dataMax",
             "minInterval": 1,
+            "axisPointer": {"label": {"precision": 0}},
             "splitLine": {"show": False},
             "axisLabel": {"showMinLabel": True, "hideOverlap": True},
         },
-        "yAxis": {"type": "value", "scale": True},
-        "series": [_series(curve, alone) for curve in curves],
+        "yAxis": {"type": "value", "scale": True, "axisLabel": {"formatter": axis.label}, **ends},
+        "series": series,
     }
+    if len(steps) >= _ZOOMED_ROWS:
+        found["dataZoom"] = [{"type": "inside", "zoomOnMouseWheel": "ctrl"}]
+    return found
 
 
-def _series(curve: Curve, alone: bool) -> Option:
+def with_slider(option: Option) -> Option:
+    """A chart of many rows with a slider under it that zooms."""
+    if "dataZoom" not in option:
+        return option
+    slider = {"type": "slider", "height": 16, "bottom": 4, "showDetail": False, "brushSelect": False}
+    return {**option, "dataZoom": [*option["dataZoom"], slider], "grid": {**option["grid"], "bottom": 30}}
+
+
+def _curve_series(curve: Curve, alone: bool) -> Option:
+    """A line, or points; a step that stands alone is marked, or its line would not be seen."""
     common: Option = {
         "name": curve.name,
         "encode": {"x": "step", "y": curve.column, "tooltip": [curve.column]},
@@ -131,4 +145,23 @@ def _series(curve: Curve, alone: bool) -> Option:
     }
     if curve.faint:
         return {**common, "type": "scatter", "symbolSize": 5}
-    return {**common, "type": "line", "showSymbol": alone, "lineStyle": {"color": curve.colour, "width": 2.5}}
+    line = {"color": curve.colour, "width": 2.5, "type": "dashed" if curve.dashed else "solid"}
+    return {**common, "type": "line", "showSymbol": alone, "lineStyle": line}
+
+
+def _band_series(band: Band) -> list[Option]:
+    """An area on an invisible line."""
+    line: Option = {
+        "type": "line",
+        "stack": band.name,
+        "stackStrategy": "all",
+        "showSymbol": False,
+        "silent": True,
+        "lineStyle": {"opacity": 0},
+        "tooltip": {"show": False},
+    }
+    area = {"areaStyle": {"opacity": 0.2, "color": band.colour}, "itemStyle": {"color": band.colour, "opacity": 0.4}}
+    return [
+        {**line, "name": f"{band.name}, from", "encode": {"x": "step", "y": band.low}},
+        {**line, **area, "name": band.name, "encode": {"x": "step", "y": band.width}},
+    ]

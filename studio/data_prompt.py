@@ -50,7 +50,7 @@ def read(home: Home, draft: Draft, question: str) -> Reading:
 
 
 def editor(table: Table, draft: Draft) -> None:
-    """Model, preset, system prompt, tags, worked examples and limits."""
+    """Model, preset, system prompt, tags, worked examples, the beginning of an answer, and limits."""
     data_model.choose(table, draft)
     _preset(table, draft)
     _system(table, draft)
@@ -67,6 +67,7 @@ def editor(table: Table, draft: Draft) -> None:
     except ConfigError as error:
         output.problem(error)
     _examples(table, draft)
+    _prefill(table, draft)
     left, right = st.columns(2)
     with left:
         _limit(
@@ -102,7 +103,7 @@ def preview(home: Home, draft: Draft, row: AsTrained | None) -> None:
     with marked:
         with st.container(height=_PREVIEW_HEIGHT, border=True, gap="xxsmall", key="prompt_pieces"):
             _pieces(reading.rendered)
-        st.caption("↵ marks a line break. The model writes its answer after the last line.")
+        st.caption("↵ marks a line break. The model goes on behind the last character.")
     with plain:
         st.code(reading.rendered.text, language=None, height=_PREVIEW_HEIGHT, wrap_lines=True)
 
@@ -173,7 +174,8 @@ def _preset_title(name: str) -> str:
 def _keep_preset(table: Table) -> None:
     draft, name = table.draft(), state.value(f"{table.id}.preset")
     if draft is not None and name:
-        data_draft.change(table, prompt=PROMPTS[name].prompt.model_copy(update={"tags": draft.prompt.tags}))
+        kept = {"tags": draft.prompt.tags, "prefill": draft.prompt.prefill}
+        data_draft.change(table, prompt=PROMPTS[name].prompt.model_copy(update=kept))
 
 
 def _system(table: Table, draft: Draft) -> None:
@@ -250,6 +252,27 @@ def _remove_example(table: Table, number: int) -> None:
     if draft is not None:
         examples = tuple(e for index, e in enumerate(draft.prompt.examples) if index != number)
         data_draft.change(table, prompt=draft.prompt.model_copy(update={"examples": examples}))
+
+
+def _prefill(table: Table, draft: Draft) -> None:
+    key, tag = f"{table.id}.prefill", f"<{draft.prompt.tags.reasoning}>"
+    state.show(key, draft.prompt.prefill)
+    st.checkbox(
+        f"Begin the model's answer with {output.escape(tag)}",
+        key=key,
+        help="The opening tag is written for the model, which goes on behind it. It helps a model that never begins "
+        "with the tag. The tag counts as part of every answer, but the model learns only from what it wrote itself, "
+        "so it has to be written for it wherever the trained model is used.",
+        on_change=_keep_prefill,
+        args=(table,),
+    )
+
+
+def _keep_prefill(table: Table) -> None:
+    draft = table.draft()
+    if draft is not None:
+        prefill = bool(state.value(f"{table.id}.prefill"))
+        data_draft.change(table, prompt=draft.prompt.model_copy(update={"prefill": prefill}))
 
 
 def _limit(table: Table, draft: Draft, field: str, label: str, note: str) -> None:

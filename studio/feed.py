@@ -1,19 +1,30 @@
-"""What a run has written so far, kept in memory and brought up to date by reading only what is new."""
+"""What a run has written so far, kept up to date by reading only what is new: its curves and its milestones.
+
+The log of a run, `events.jsonl`, is read only for a run of an earlier version that has no curves.
+"""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from core.config import COMPONENTS
-from core.events import Event, EventTail, Metrics, MetricsLog
+from core.errors import StudioError
+from core.events import Event, EventTail, Metrics, Validation
 from core.runs import Run
+from core.training.curves import CurveReader, CurveReplay, has_curves, rebuild
 
-_SHARES = ("well_formed", "valid", "truncated")
 _KEPT_NOTES = 50
+_PATIENCE_SECONDS = 1.0
+"""How long a page waits at most for the curves of an older run to be made."""
 
 
 @dataclass(frozen=True)
@@ -25,60 +36,145 @@ class Note:
     is_error: bool
 
 
+@dataclass(frozen=True)
+class WeightsChange:
+    """The reward's weights were changed while the run went on; `weights` are in force from `step` on."""
+
+    step: int
+    weights: Mapping[str, float]
+
+
 class RunFeed:
-    """The metrics and notes of one run; shared by every browser that looks at it."""
+    """The numbers and notes of one run; shared by every browser that looks at it.
+
+    Attributes:
+        notes: the newest alerts and errors.
+        validations: in the order of their steps, without those that a resumed run has left behind.
+        changes: of the reward's weights, likewise.
+    """
 
     def __init__(self, run: Run) -> None:
-        self._tail = EventTail(run.events)
-        self._log = MetricsLog()
-        self._frame: pd.DataFrame | None = None
+        self._run = run
         self._lock = threading.Lock()
+        self._maker: threading.Thread | None = None
+        self._begin(EventTail(run.milestones), CurveReader(run.curves))
+        self._older: _OlderRun | None = None
+
+    def _begin(self, tail: EventTail, curves: CurveReader) -> None:
+        self._tail, self._curves = tail, curves
+        self._first_weights: Mapping[str, float] | None = None
         self.notes: list[Note] = []
-        self.last_step_time = 0.0
-        """When the last training step ended, in seconds since 1970."""
+        self.validations: list[Validation] = []
+        self.changes: list[WeightsChange] = []
 
     def update(self) -> RunFeed:
         """Take in what the job has written since the last call."""
         with self._lock:
+            if not has_curves(self._run):
+                self._do_without()
+            elif self._older is not None:
+                self._older = None
+                self._begin(EventTail(self._run.milestones), CurveReader(self._run.curves))
             for event in self._tail.read():
+                if self._older is not None:
+                    self._older.take(event)
                 self._take(event)
         return self
 
-    def metrics(self) -> list[Metrics]:
-        """The metrics of each step, in order."""
-        return self._log.metrics()
+    @property
+    def preparing(self) -> bool:
+        """Whether the curves of an older run are being made."""
+        return self._maker is not None and self._maker.is_alive()
 
-    def frame(self) -> pd.DataFrame:
-        """The metrics as a table, one row a step.
+    @property
+    def last_step(self) -> int:
+        """The newest step; 0 before the first."""
+        return self._curves.last_step
 
-        Columns: step, reward, completion_tokens, truncated, valid, well_formed, and one for each reward component.
-        """
-        with self._lock:
-            if self._frame is None:
-                self._frame = _table(self.metrics())
-            return self._frame
+    @property
+    def components(self) -> tuple[str, ...]:
+        """The components of the reward; none before the first step."""
+        return self._curves.components
+
+    @property
+    def last_step_time(self) -> float:
+        """When the last training step ended, in seconds since 1970."""
+        return self._curves.ended()
+
+    def earliest(self, count: int) -> list[Metrics]:
+        """The metrics of the first `count` steps, in order."""
+        return self._curves.metrics(1, count)
+
+    def newest(self, count: int) -> list[Metrics]:
+        """The metrics of the last `count` steps, in order."""
+        last = self.last_step
+        return self._curves.metrics(last - count + 1, last)
+
+    def frame(self, first: int, last: int, points: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
+        """Steps as a table of about `points` rows; see `CurveReader.frame`."""
+        return self._curves.frame(first, last, points, columns)
+
+    def rewards(self, points: int) -> list[float]:
+        """The mean reward over the whole run in about so many points."""
+        rewards: list[float] = self.frame(1, self.last_step, points, ["reward"])["reward"].tolist()
+        return rewards
+
+    def _do_without(self) -> None:
+        """For a run without curves: make them, or while its job goes on follow its log."""
+        if self._older is not None:
+            return
+        if self._maker is None and not self._run.status().live and self._run.events.exists():
+            self._maker = threading.Thread(target=self._make_curves, daemon=True)
+            self._maker.start()
+            self._maker.join(_PATIENCE_SECONDS)
+        if not self.preparing and not has_curves(self._run):
+            self._older = _OlderRun()
+            self._begin(EventTail(self._run.events), CurveReader(self._older.folder))
+
+    def _make_curves(self) -> None:
+        with suppress(StudioError):  # settings that cannot be read, a full disk: the log is then followed instead
+            rebuild(self._run)
 
     def _take(self, event: Event) -> None:
-        self._log.take(event)
-        if event.kind in ("metrics", "state"):
-            self._frame = None
-        if event.kind == "metrics":
-            self.last_step_time = event.time
-        elif event.kind in ("alert", "error"):
+        if event.kind in ("alert", "error"):
             note = Note(event.step, str(event.data.get("message", "")), event.kind == "error")
             self.notes = [*self.notes, note][-_KEPT_NOTES:]
+        elif event.kind == "validation":
+            self.validations.append(Validation.of(event))
+        elif event.kind == "weights":
+            self._take_weights(event)
+        elif event.kind == "state" and event.data.get("state") == "running":
+            self.validations = [found for found in self.validations if found.step <= event.step]
+            self.changes = [change for change in self.changes if change.step <= event.step]
+
+    def _take_weights(self, event: Event) -> None:
+        weights: Mapping[str, float] = event.data["weights"]
+        if self._first_weights is None:
+            self._first_weights = weights
+        in_force = self.changes[-1].weights if self.changes else self._first_weights
+        if dict(weights) != dict(in_force):
+            self.changes.append(WeightsChange(event.step, weights))
 
 
-def _table(metrics: list[Metrics]) -> pd.DataFrame:
-    columns: dict[str, list[float]] = {
-        "step": [m.step for m in metrics],
-        "reward": [m.reward for m in metrics],
-        "completion_tokens": [m.completion_tokens for m in metrics],
-    }
-    columns |= {share: [getattr(m, share) for m in metrics] for share in _SHARES}
-    names = metrics[-1].components if metrics else COMPONENTS
-    columns |= {name: [m.components.get(name, float("nan")) for m in metrics] for name in names}
-    return pd.DataFrame(columns)
+class _OlderRun:
+    """Curves of a run that writes none itself, made of its events in a folder that is gone with this object."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        weakref.finalize(self, shutil.rmtree, self.folder, ignore_errors=True)
+        self._replay: CurveReplay | None = None
+        self._early: list[Event] = []
+
+    def take(self, event: Event) -> None:
+        """Take in the next event; the first step says which components there are."""
+        if self._replay is None:
+            self._early.append(event)
+            if event.kind != "metrics":
+                return
+            self._replay = CurveReplay(self.folder, tuple(Metrics.of(event).components))
+            for early in self._early[:-1]:
+                self._replay.take(early)
+        self._replay.take(event)
 
 
 @st.cache_resource(max_entries=200, show_spinner=False)
@@ -87,5 +183,5 @@ def _feed(folder: str, _run: Run) -> RunFeed:
 
 
 def feed_of(run: Run) -> RunFeed:
-    """The run's feed, up to date. It lives in the server, so another tab or a reload does not read the log again."""
+    """The run's feed, up to date. It lives in the server, so another tab or a reload does not read it all again."""
     return _feed(str(run.folder), run).update()

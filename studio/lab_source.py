@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.completions import kept_steps
 from core.config import RewardConfig
 from core.lab.boards import BUNDLED, RUN, KeptBoard, bundled_board, list_boards
-from core.lab.run_boards import steps_with_completions
 from core.paths import Home
 from core.reward.verdicts import component_title
 from core.runs import find_run, list_runs
@@ -35,7 +35,7 @@ def _titles(home: Home, kept: Sequence[KeptBoard]) -> dict[str, str]:
         more = ", measured further" if board.about.source else ""
         title = _title(board.about.title, board.about.groups, board.about.completions) + more
         titles[board.id] = f"{title} ({board.id})" if title in titles.values() else title
-    titles |= {f"{RUN}{run.id}": f"Run {run.id}" for run in list_runs(home) if steps_with_completions(run)}
+    titles |= {f"{RUN}{run.id}": f"Run {run.id}" for run in list_runs(home) if kept_steps(run)}
     return titles
 
 
@@ -50,10 +50,10 @@ def _title(title: str, groups: int, completions: int) -> str:
 
 def _step(home: Home, chosen: str) -> str:
     """The id of the board of one training step of a run; the newest step at first."""
-    steps = steps_with_completions(find_run(home, chosen.removeprefix(RUN)))
+    steps = kept_steps(find_run(home, chosen.removeprefix(RUN)))
     step = steps[-1]
     if len(steps) > 1:
-        step = st.select_slider("Training step", steps, value=steps[-1], key=f"lab.step.{chosen}")
+        step = st.slider("Training step", steps[0], steps[-1], steps[-1], key=f"lab.step.{chosen}")
     return f"{chosen}:{step}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import gc
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -18,7 +19,7 @@ from core.events import Metrics
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import MEANINGS, component_title, validity_word, weight_word
 from core.runs import Run
-from studio import charts, output, words
+from studio import output, run_panels, words
 from studio.feed import RunFeed, feed_of
 
 _COMPARED_STEPS = 5
@@ -71,6 +72,8 @@ def _say_what_happened(run: Run, feed: RunFeed) -> None:
         output.problem(run.summary())
     elif status.state in ("interrupted", "stopped"):
         output.warning(run.summary())
+    elif status.state in ("queued", "paused"):
+        st.info(output.escape(run.summary()))
     for note in feed.notes:
         if not note.is_error:
             output.warning(note.message)
@@ -78,14 +81,15 @@ def _say_what_happened(run: Run, feed: RunFeed) -> None:
 
 def tiles(run: Run) -> None:
     """Four numbers: where the reward and the format stand against the start, and what a step costs."""
-    metrics = feed_of(run).metrics()
-    if not metrics:
+    feed = feed_of(run)
+    steps = feed.last_step
+    if not steps:
         return
-    count = max(1, min(_COMPARED_STEPS, len(metrics) // 2))
-    first, last = metrics[:count], metrics[-count:]
+    count = max(1, min(_COMPARED_STEPS, steps // 2))
+    first, last = feed.earliest(count), feed.newest(count)
     reward, well_formed = _mean(last, "reward"), _mean(last, "well_formed")
     gained, points = reward - _mean(first, "reward"), 100 * (well_formed - _mean(first, "well_formed"))
-    alone = len(metrics) == 1
+    alone = steps == 1
     rise = "the first step" if alone else f"{gained:+.2f} from start"
     formed = "the first step" if alone else f"{points:+.0f} points from start"
     note = _compared(count, alone)
@@ -129,48 +133,41 @@ def _seconds(metrics: list[Metrics]) -> str:
 
 
 def _mean(metrics: list[Metrics], name: str) -> float:
-    return float(sum(getattr(m, name) for m in metrics) / len(metrics))
+    return float(sum(getattr(m, name) for m in metrics) / len(metrics)) if metrics else math.nan
 
 
 def step_seconds(run: Run) -> float:
     """How long the last steps took; 0 before the first."""
-    metrics = feed_of(run).metrics()[-_COMPARED_STEPS:]
+    metrics = feed_of(run).newest(_COMPARED_STEPS)
     return _mean(metrics, "step_seconds") if metrics else 0.0
 
 
 def curves(run: Run, window: int | None) -> None:
     """The numbers and curves of the run, step by step."""
+    feed = feed_of(run)
     tiles(run)
-    frame = feed_of(run).frame()
-    if frame.empty:
+    if feed.last_step:
+        run_panels.groups(run, window)
+    elif feed.preparing:
+        st.caption("An earlier version has written this run. Its curves are being made from its log.")
+    else:
         st.caption("The curves appear with the first training step.")
-        return
-    with st.container(border=True):
-        _chart(
-            "Reward by step", charts.reward_option(frame, window), "Mean reward of each step and its running mean", 300
-        )
-    left, right = st.columns(2)
-    with left, st.container(border=True):
-        _chart("Component scores", charts.components_option(frame, window), "Running mean score of each component")
-    with right, st.container(border=True):
-        _chart("Shares of completions", charts.shares_option(frame, window), "Well-formed, valid and truncated shares")
-
-
-def _chart(title: str, option: charts.Option, alt: str, height: int = 240) -> None:
-    st.markdown(f"**{title}**")
-    st.echarts_chart(option, height=height, key=f"chart {title}", alt=alt)
 
 
 def weights(run: Run, config: RunConfig) -> None:
     """Beside each configured weight, how much of the learning it really decides, with a plain word."""
-    metrics = feed_of(run).metrics()
+    feed = feed_of(run)
+    metrics = feed.newest(words.RECENT_STEPS)
     if not metrics:
         st.caption("Known after the first training step.")
         return
     shares, scores = words.recent_shares(metrics), words.recent_scores(metrics)
-    total = sum(map(abs, config.reward.weight_vector))
+    changes = feed.changes
+    in_force = changes[-1].weights if changes else config.reward.weights
+    total = sum(abs(in_force.get(name, 0.0)) for name in config.reward.components)
     rows: list[tuple[object, ...]] = []
-    for name, weight in zip(config.reward.components, config.reward.weight_vector, strict=True):
+    for name in config.reward.components:
+        weight = in_force.get(name, 0.0)
         share = None if shares is None else shares.get(name, 0.0)
         word = weight_word(weight, total, share, scores.get(name, 0.0))
         rows.append(

@@ -31,7 +31,8 @@ OVERVIEW = Entry("overview.py", "Overview", ":material/dashboard:")
 DATA = Entry("data.py", "Data", ":material/dataset:")
 REWARDS = Entry("rewards.py", "Rewards", ":material/balance:")
 TRAIN = Entry("train.py", "Train", ":material/model_training:")
-ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN)
+RUNS = Entry("runs.py", "Runs", ":material/list_alt:")
+ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN, RUNS)
 """In the order of the menu; the first is the one that opens."""
 
 

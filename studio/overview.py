@@ -1,64 +1,36 @@
-"""The parts of the Overview: what this machine has, and the list of runs."""
+"""The parts of the Overview: what this machine has, and the newest runs."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from core.errors import StudioError
-from core.job_folder import Status
 from core.machine import Machine
 from core.paths import Home
-from core.runs import Run, list_runs
+from core.run_lines import RunLine
 from core.text import duration
-from studio import navigation, output, state, words
-from studio.charts import thin
+from studio import navigation, output, runs_list, state, words
 from studio.feed import feed_of
 
 _MACHINE_SECONDS = 20
 _SPARK_POINTS = 60
-_COMPARED_STEPS = 5
+_NEWEST = 5
 
 
-@dataclass(frozen=True)
-class Line:
-    """One run in one line."""
-
-    run: Run
-    status: Status
-    preset: str
-    rewards: tuple[float, ...]
-    first: float | None
-    last: float | None
-
-
-def line_of(run: Run) -> Line:
-    """What there is to say about a run in one line; a run whose settings cannot be read is listed all the same."""
-    frame = feed_of(run).frame()
-    try:
-        preset = words.reward_title(run.config().reward)
-    except StudioError:
-        preset = "unreadable"
-    drawn = thin(frame, "reward", _SPARK_POINTS)["reward"] if len(frame) else frame["reward"]
-    first = float(frame["reward"].head(_COMPARED_STEPS).mean()) if len(frame) else None
-    last = float(frame["reward"].tail(_COMPARED_STEPS).mean()) if len(frame) else None
-    return Line(run, run.status(), preset, tuple(float(value) for value in drawn), first, last)
-
-
-def table(lines: Sequence[Line]) -> pd.DataFrame:
+def table(lines: Sequence[RunLine]) -> pd.DataFrame:
     """The lines as a table; one row a run."""
     return pd.DataFrame(
         {
             "State": [[words.BADGES[line.status.state].label] for line in lines],
             "Run": [line.run.id for line in lines],
-            "Reward preset": [line.preset for line in lines],
+            "Title": [line.title for line in lines],
+            "Reward preset": [runs_list.reward_title(line) for line in lines],
             "Steps": [f"{line.status.step} of {line.status.steps}" for line in lines],
-            "Reward": [list(line.rewards) for line in lines],
+            "Reward": [feed_of(line.run).rewards(_SPARK_POINTS) for line in lines],
             "Mean reward": [_change(line) for line in lines],
             "Training time": [duration(line.status.trained_seconds) for line in lines],
             "Started": [datetime.fromtimestamp(line.status.started) for line in lines],
@@ -66,16 +38,24 @@ def table(lines: Sequence[Line]) -> pd.DataFrame:
     )
 
 
-def _change(line: Line) -> str:
+def _change(line: RunLine) -> str:
     return "–" if line.first is None or line.last is None else f"{line.first:.2f} → {line.last:.2f}"
 
 
-def runs_list(home: Home) -> None:
-    """All runs, the newest first; choosing one opens it on the Train page."""
-    chosen = _runs_frame(list_runs(home))
-    st.caption("Choose a row to open its run.")
+def newest_runs(home: Home) -> None:
+    """The newest runs; choosing one opens it on the Train page."""
+    lines = [line for line in runs_list.look(home) if not line.label.archived]
+    chosen = _runs_frame(lines[:_NEWEST])
     if chosen:
         st.switch_page(navigation.TRAIN.path, query_params=state.run_query(chosen))
+
+
+def all_runs_link(count: int) -> None:
+    """The way to the list of all runs."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.caption("Choose a row to open its run.")
+        runs = "1 run" if count == 1 else f"all {count} runs"
+        st.page_link(navigation.RUNS.path, label=f"Search and compare {runs}", icon=navigation.RUNS.icon)
 
 
 def empty_list() -> None:
@@ -98,7 +78,7 @@ def machine_facts(home: Home) -> None:
         st.metric("GPU", len(machine.gpus) or "None", border=True)
         st.metric("Embedded models ready", f"{ready} of {len(machine.models)}", border=True)
     for gpu in machine.gpus:
-        output.labelled("GPU", gpu)
+        output.labelled("GPU", gpu.title)
     for sentence in machine.advice():
         st.caption(output.escape(sentence))
 
@@ -108,10 +88,9 @@ def _machine(root: str) -> Machine:
     return Machine.inspect(Home(Path(root)))
 
 
-def _runs_frame(runs: Sequence[Run]) -> str | None:
+def _runs_frame(lines: Sequence[RunLine]) -> str | None:
     """Draws the list; returns the id of the run whose row was just chosen."""
-    drawn = state.drawn_before("runs", [run.id for run in runs])
-    lines = [line_of(run) for run in runs]
+    drawn = state.drawn_before("runs", [line.run.id for line in lines])
     badges = words.BADGES.values()
     event = st.dataframe(
         table(lines),
@@ -119,7 +98,7 @@ def _runs_frame(runs: Sequence[Run]) -> str | None:
         key="runs",
         on_select="rerun",
         selection_mode=["single-row", "single-cell"],
-        alt="All runs, the newest first",
+        alt="The newest runs",
         column_config={
             "State": st.column_config.MultiselectColumn(
                 options=[badge.label for badge in badges], color=[badge.colour for badge in badges], width=110

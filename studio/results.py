@@ -1,4 +1,4 @@
-"""What a run has produced: completions of the last step, held-out questions, its log and its settings."""
+"""What a run has produced beside its curves: held-out questions, its log and its settings."""
 
 from __future__ import annotations
 
@@ -7,68 +7,16 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.completions import Completion, HeldOut, held_out, read_completions, step_file
+from core.completions import HeldOut, held_out
 from core.config import RunConfig, Tags
-from core.reward.verdicts import component_title
 from core.runs import Run
 from studio import output
 from studio.settings import LOG_LINES
 
 _ROW_HEIGHT = 62
 """In pixels: room for three lines of a completion."""
-_SCORE = st.column_config.NumberColumn(format="%.2f", width="small")
 _WIDE_SCORE = st.column_config.NumberColumn(format="%.2f", width=120)
 _TEXT = st.column_config.TextColumn(width="large")
-
-
-def last_step(run: Run, tags: Tags) -> None:
-    """The best and the worst completion of the last step in full, and all of them with their scores."""
-    found = read_completions(step_file(run, run.written_status().step))
-    if not found:
-        st.caption("The first group of completions appears with the first training step.")
-        return
-    ranked = sorted(found, key=lambda c: c.reward, reverse=True)
-    prompts = len({c.group for c in found})
-    st.caption(f"Step {found[0].step}: {len(found)} completions" + (f" of {prompts} prompts" if prompts > 1 else ""))
-    left, right = st.columns(2)
-    with left:
-        _completion_card("Best", ranked[0], tags)
-    with right:
-        _completion_card("Worst", ranked[-1], tags)
-    _completions_table(ranked)
-
-
-def _completion_card(title: str, shown: Completion, tags: Tags) -> None:
-    with st.container(border=True, height="stretch"):
-        st.markdown(f"**{title}**: reward {shown.reward:.2f}, advantage {shown.advantage:+.2f}")
-        output.labelled("Question", shown.question)
-        output.completion(shown.completion, tags)
-
-
-def _completions_table(ranked: Sequence[Completion]) -> None:
-    groups = {group: number for number, group in enumerate(dict.fromkeys(c.group for c in ranked), start=1)}
-    frame = pd.DataFrame(
-        {
-            "Completion": [c.completion for c in ranked],
-            "Reward": [c.reward for c in ranked],
-            "Advantage": [c.advantage for c in ranked],
-            **{component_title(name): [c.components[name] for c in ranked] for name in ranked[0].components},
-            "Well-formed": [c.well_formed for c in ranked],
-            "Valid": [c.valid for c in ranked],
-            "Group": [groups[c.group] for c in ranked],
-        }
-    )
-    if len(groups) == 1:
-        frame = frame.drop(columns="Group")
-    scores = ["Reward", "Advantage", *map(component_title, ranked[0].components)]
-    st.dataframe(
-        frame,
-        hide_index=True,
-        key="completions",
-        alt="Completions of the last step with their scores",
-        row_height=_ROW_HEIGHT,
-        column_config={"Completion": _TEXT, **dict.fromkeys(scores, _SCORE)},
-    )
 
 
 def held_out_answers(run: Run, tags: Tags) -> None:

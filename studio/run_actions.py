@@ -2,32 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+
 import streamlit as st
 
-from core import jobs
-from core.errors import StudioError
+from core import jobs, queue
+from core.errors import Busy, StudioError
 from core.paths import Home
 from core.runs import Run
-from studio import dialogs, output
+from core.training import control
+from studio import dialogs, output, run_weights, state
+
+_LOOK_SECONDS = 5
+
+
+def go_on(home: Home) -> None:
+    """Start runs that wait and have room by now, as after a run that was killed; at most every few seconds."""
+    _go_on(str(home.root))
+
+
+@st.cache_data(ttl=_LOOK_SECONDS, show_spinner=False)
+def _go_on(root: str) -> None:
+    queue.go_on(Home(Path(root)))
 
 
 def buttons(home: Home, run: Run) -> None:
-    """The buttons that stop a live run or resume one that can go on."""
-    state = run.status().state
-    if state in ("starting", "running"):
-        if st.button("Stop", icon=":material/stop_circle:", key="stop"):
-            dialogs.confirm_stop(run)
-    elif state in ("stopped", "failed", "interrupted") and st.button(
-        "Resume", icon=":material/play_arrow:", key="resume", type="primary"
+    """What can be done with a run as it stands now."""
+    now = run.status().state
+    if now in ("running", "paused"):
+        _pause(run)
+        if st.button("Weights", icon=":material/tune:", key="weights_button", help="Change what the reward counts."):
+            run_weights.change(run)
+    if now in ("starting", "running", "paused", "stopping") and st.button(
+        "Stop", icon=":material/stop_circle:", key="stop"
     ):
+        dialogs.confirm_stop(home, run)
+    if now == "queued":
+        _act("Remove from the queue", ":material/close:", "unqueue", lambda: queue.remove(home, run))
+    elif now in ("stopped", "failed", "interrupted"):
         _resume(home, run)
+    st.button(
+        "Clone",
+        icon=":material/content_copy:",
+        key="clone",
+        help="Opens the form for a new run with the settings of this one; this run stays as it is.",
+        on_click=state.open_clone,
+        args=(run.id, {}),
+    )
+
+
+def _pause(run: Run) -> None:
+    if control.pausing(run):
+        hint = "The run keeps its models in memory and goes on at once."
+        _act("Continue", ":material/play_arrow:", "continue", lambda: control.unpause(run), hint, primary=True)
+    else:
+        hint = "Waits after the step it is in, with a checkpoint saved and its models in memory."
+        _act("Pause", ":material/pause:", "pause", lambda: control.pause(run), hint)
 
 
 def _resume(home: Home, run: Run) -> None:
+    better = run.written_status().out_of_memory
+    help_text = "It would most likely run out of memory again: a clone with less to hold is the better way."
+    if not st.button(
+        "Resume",
+        icon=":material/play_arrow:",
+        key="resume",
+        type="secondary" if better else "primary",
+        help=help_text if better else None,
+    ):
+        return
     try:
         with st.spinner("Starting the job"):
             jobs.resume(home, run)
+    except Busy as error:
+        dialogs.offer_queue(home, run, str(error))
     except StudioError as error:
         output.problem(error)
-        return
-    st.rerun()
+    else:
+        st.rerun()
+
+
+def _act(
+    label: str, icon: str, key: str, act: Callable[[], None], help_text: str | None = None, primary: bool = False
+) -> None:
+    """A button that does something at once."""
+    if st.button(label, icon=icon, key=key, help=help_text, type="primary" if primary else "secondary"):
+        try:
+            act()
+        except StudioError as error:
+            output.problem(error)
+            return
+        st.rerun()

@@ -10,7 +10,7 @@ LIST_REFRESH_SECONDS = 2.0
 """How often the list of runs moves while one of them is live."""
 TABLE_REFRESH_SECONDS = 6.0
 """How often completions, effective weights and the log of a live run are looked at."""
-CHART_POINTS = 1000
+CHART_POINTS = 600
 """Points a curve may have; more is not seen and slows the browser down."""
 LOG_LINES = 200
 

@@ -28,7 +28,8 @@ WORD_COLOURS: tuple[Colour, ...] = (
 )
 """In the order of `MEANINGS`."""
 
-_RECENT = 10
+RECENT_STEPS = 10
+"""How many steps "over the last steps" are."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def reward_title(reward: RewardConfig) -> str:
 
 def recent_shares(metrics: Sequence[Metrics]) -> dict[str, float] | None:
     """The effective weight of each component, and of validity, over the last steps; None while no group has varied."""
-    varied = [m.effective for m in metrics[-_RECENT:] if m.effective]
+    varied = [m.effective for m in metrics[-RECENT_STEPS:] if m.effective]
     if not varied:
         return None
     return {name: sum(shares.get(name, 0.0) for shares in varied) / len(varied) for name in varied[-1]}
@@ -122,7 +123,7 @@ def recent_shares(metrics: Sequence[Metrics]) -> dict[str, float] | None:
 
 def recent_scores(metrics: Sequence[Metrics]) -> dict[str, float]:
     """The mean score of each component over the last steps."""
-    last = metrics[-_RECENT:]
+    last = metrics[-RECENT_STEPS:]
     return (
         {name: sum(m.components.get(name, 0.0) for m in last) / len(last) for name in last[-1].components}
         if last

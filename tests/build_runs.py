@@ -24,6 +24,8 @@ from core.reward.parsing import parse
 from core.reward.scoring import Sample, Scores
 from core.reward.text_measures import tag_score
 from core.runs import CHECKPOINT_LAST_FILE, Run, create_run
+from core.training.curves import CurveWriter
+from core.training.groups import GroupWriter
 
 HOSTILE = (
     "<img src=x onerror=alert(1)> ![pixel](http://evil.example/p.png) [link](javascript:alert(1)) **bold** :red[x]"
@@ -50,6 +52,8 @@ class Plan:
     preset: str = "robust"
     seed: int = 0
     phase: str = "generating"
+    rows: int = 1000
+    """The rows of the data come again after so many steps."""
 
 
 def build_run(home: Home, plan: Plan = Plan()) -> Run:
@@ -58,6 +62,7 @@ def build_run(home: Home, plan: Plan = Plan()) -> Run:
     run = create_run(home, config, "demo")
     random = np.random.default_rng(plan.seed)
     events = EventWriter(run.events)
+    events.write("weights", 0, {"weights": config.reward.weights, "by": "start"})
     _held_out(run, BEFORE, config, plan, good=2, step=0)
     for step in range(1, plan.done + 1):
         share = 0.45 + 0.5 * (1 - math.exp(-3 * step / plan.steps))
@@ -142,6 +147,9 @@ def _write_step(
         step_seconds=8.0,
     )
     events.write("metrics", step, metrics.data())
+    weights = run.config().reward.weights
+    CurveWriter(run.curves, scores.names).append(metrics, weights)
+    GroupWriter(run.curves).append(step, [sample.group for sample in samples], scores.rewards)
 
 
 def _group(
@@ -150,7 +158,8 @@ def _group(
     """One group of completions of which about `share` are good."""
     count = config.train.num_generations
     texts = [plan.good if random.random() < share else plan.bad for _ in range(count)]
-    samples = [Sample(plan.question, REFERENCE, text, str(step)) for text in texts]
+    row = str((step - 1) % plan.rows + 1)
+    samples = [Sample(plan.question, REFERENCE, text, row, tokens=len(text.split())) for text in texts]
     return samples, _scores(config, samples, random)
 
 

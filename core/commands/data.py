@@ -143,6 +143,7 @@ def _changed(draft: Draft | None, table: Table, options: argparse.Namespace) -> 
         "prompt.examples": preset.get("examples"),
         "prompt.tags.reasoning": options.reasoning_tag,
         "prompt.tags.answer": options.answer_tag,
+        "prompt.prefill": options.prefill,
         "model": options.model,
         "max_prompt_length": options.max_prompt_length,
         "max_completion_length": options.max_completion_length,

@@ -63,6 +63,11 @@ def _map_options(parser: argparse.ArgumentParser) -> None:
     prompt.add_argument("--system", metavar="FILE", type=Path, help="text file with the system prompt")
     parser.add_argument("--reasoning-tag", metavar="NAME", help="name of the reasoning tag")
     parser.add_argument("--answer-tag", metavar="NAME", help="name of the answer tag")
+    parser.add_argument(
+        "--prefill",
+        action=argparse.BooleanOptionalAction,
+        help="begin the model's answer with the opening tag of the reasoning (default: no)",
+    )
     parser.add_argument("--model", metavar="NAME", help="model whose tokens lengths are counted in")
     parser.add_argument("--max-prompt-length", type=int, metavar="N", help="in tokens")
     parser.add_argument("--max-completion-length", type=int, metavar="N", help="in tokens")

@@ -1,12 +1,15 @@
-"""What this machine computes on, and with which number format."""
+"""What this machine computes on, with which number format, and what writes completions on it."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Literal
 
 import torch
 
+from core.config import RunConfig
 from core.machine import cpu_cores
 
 
@@ -18,11 +21,22 @@ class Compute:
         device: `cuda` when one is there, else `cpu`.
         dtype: what model weights are held in.
         threads: PyTorch's CPU threads.
+        generation: the policy itself, vLLM in this process, or vLLM as a server of its own.
     """
 
     device: torch.device
     dtype: torch.dtype
     threads: int
+    generation: Literal["plain", "vllm", "vllm_server"] = "plain"
+
+
+def compute_for(config: RunConfig) -> Compute:
+    """What a run computes with: as `choose_compute`, and vLLM for `auto` where it and a GPU are there."""
+    compute, wanted = choose_compute(), config.train.generation
+    if wanted == "auto":
+        there = compute.device.type == "cuda" and find_spec("vllm") is not None
+        wanted = "vllm" if there else "plain"
+    return replace(compute, generation=wanted)
 
 
 def choose_compute() -> Compute:

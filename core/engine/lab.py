@@ -25,7 +25,7 @@ from core.lab.requests import MeasureRequest, SampleRequest, StressRequest, chec
 from core.lab.stress import stress_with
 from core.paths import Home
 from core.presets import preset_config
-from core.prompts import conversation_text
+from core.prompts import conversation_text, whole_completion
 from core.reward.ready import ready_reward
 from core.reward.scoring import Sample
 from core.runs import Run, find_run
@@ -137,7 +137,7 @@ def _written(home: Home, asked: _Asked, rows: list[Row], request: SampleRequest,
         written = generate(model, policy.tokenizer, [ids] * request.completions, asked.sampling, progress)
         text = conversation_text(prompt)
         yield [
-            Sample(row.question, row.answer, completion, str(row.number), text, row.carried)
+            Sample(row.question, row.answer, whole_completion(prompt, completion), str(row.number), text, row.carried)
             for completion in policy.tokenizer.batch_decode(written, skip_special_tokens=True)
         ]
 

@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from core.completions import Completion, read_completions, step_file
+from core.completions import Completion, kept_steps, read_completions, step_file
 from core.config import RewardConfig
 from core.errors import DataError
 from core.lab.board import Board, column, in_groups
 from core.lab.measuring import light_board, with_measures, with_other_fluencies
 from core.reward.scoring import Sample
 from core.runs import Run
-
-_STEP_FILE = re.compile(r"step-(\d+)\.parquet")
-
-
-def steps_with_completions(run: Run) -> list[int]:
-    """The training steps of which a run has kept the completions, in order."""
-    found = (_STEP_FILE.fullmatch(file.name) for file in run.completions.glob("step-*.parquet"))
-    return sorted(int(match[1]) for match in found if match)
 
 
 def run_board(run: Run, step: str) -> Board:
@@ -33,7 +24,7 @@ def run_board(run: Run, step: str) -> Board:
     """
     found = read_completions(step_file(run, int(step))) if step.isdecimal() else []
     if not found:
-        steps = steps_with_completions(run)
+        steps = kept_steps(run)
         known = f"it has those of the steps {steps[0]} to {steps[-1]}" if steps else "it has none yet"
         raise DataError(f"{run.id} has kept no completions of step {step!r}; {known}.")
     config = run.config()

@@ -34,10 +34,16 @@ def advantages(rewards: Floats, groups: Groups, scale: Scaling = "group") -> Flo
         return differences
     if scale == "batch":
         return differences / (_spread(rewards) + ADVANTAGE_EPSILON)
-    squares = np.bincount(index, differences**2)
-    spread = np.sqrt(squares / np.maximum(np.bincount(index) - 1, 1))[index]
-    scaled: Floats = differences / (spread + ADVANTAGE_EPSILON)
+    scaled: Floats = differences / (group_spreads(rewards, index)[index] + ADVANTAGE_EPSILON)
     return scaled
+
+
+def group_spreads(values: Floats, groups: Groups) -> Floats:
+    """The standard deviation of a sample inside each group, shape (groups,); 0 for a group of one."""
+    index = numbered(groups)
+    squares = np.bincount(index, centred(values, index) ** 2)
+    spreads: Floats = np.sqrt(squares / np.maximum(np.bincount(index) - 1, 1))
+    return spreads
 
 
 def objective_advantages(

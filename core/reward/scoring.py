@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 
 from core.config import COMPONENTS, RewardConfig, Tags
 from core.reward import text_measures
-from core.reward.advantages import advantages, effective_weights
+from core.reward.advantages import effective_weights, normalized_terms, objective_advantages, variance_shares
 from core.reward.checked_scores import finite, opinions
-from core.reward.formula import Floats, combine, fill_missing, is_valid
+from core.reward.formula import VALIDITY, Floats, Groups, combine, fill_missing, is_valid
 from core.reward.parsing import Parsed, parse
 from core.reward.score_cache import ScoreCache
-from core.train_config import Scaling
+from core.train_config import Aggregation, Scaling
 
 
 class SimilarityModel(Protocol):
@@ -57,6 +57,8 @@ class Sample:
     """The whole text the model was given; the question when empty."""
     columns: Mapping[str, str] = field(default_factory=dict)
     """Further columns of the row, for custom rewards."""
+    tokens: int = 0
+    """How long the completion is in tokens of the policy; 0 when it is not known."""
 
 
 class Component(Protocol):
@@ -90,8 +92,8 @@ class Scores:
         components: shape (samples, components); NaN where a component had no opinion.
         valid, well_formed: shape (samples,).
         rewards, advantages: shape (samples,).
-        effective: share of the within-group variance that each component, and last validity, carries; None when nothing
-            varies.
+        effective: share of the within-group variance that each component, and last validity, carries: of the reward,
+            or of the sum that `normalize_then_sum` makes the advantages of; None when nothing varies.
         parsed: the completions taken apart.
     """
 
@@ -111,6 +113,12 @@ class Scores:
         counts = known.sum(axis=0)
         means = np.divide(sums, counts, out=np.full(len(counts), math.nan), where=counts > 0)
         return dict(zip(self.names, map(float, means), strict=True))
+
+    def effective_weights(self) -> dict[str, float]:
+        """`effective` by component, and that of validity; empty when nothing varies."""
+        if self.effective is None:
+            return {}
+        return dict(zip((*self.names, VALIDITY), map(float, self.effective), strict=True))
 
 
 class Scorer:
@@ -147,25 +155,41 @@ class Scorer:
             other.close()
         self._cache.close()
 
-    def score(self, samples: Sequence[Sample], scale: Scaling = "group") -> Scores:
+    def weigh(self, weights: Mapping[str, float]) -> None:
+        """Weigh the components like this from the next call on; `weights` have been checked."""
+        self.config = self.config.model_copy(update={"weights": dict(weights)})
+
+    def score(
+        self,
+        samples: Sequence[Sample],
+        scale: Scaling = "group",
+        aggregation: Aggregation = "sum_then_normalize",
+    ) -> Scores:
         """Score `samples`; those of one group must all be there for advantages to mean anything.
+
+        Args:
+            scale, aggregation: how scores become advantages; see `core.reward.advantages`.
 
         Raises:
             StudioError: a component is broken; the message names it.
         """
         parsed = tuple(parse(sample.completion, self.tags) for sample in samples)
         valid, components = validity(parsed, samples), self._components(samples, parsed, self.config.components)
-        groups, weights = [sample.group for sample in samples], self.config.weight_vector
+        groups, weights, invalid = [s.group for s in samples], self.config.weight_vector, self.config.invalid_reward
         filled = fill_missing(components, groups)
-        reward = combine(filled, weights, valid, self.config.invalid_reward)
+        reward = combine(filled, weights, valid, invalid)
+        if aggregation == "sum_then_normalize":
+            effective = effective_weights(filled, weights, reward, groups)
+        else:
+            effective = _standardised_shares(filled, weights, valid, invalid, groups)
         return Scores(
             names=self.config.components,
             components=components,
             valid=valid,
             well_formed=np.array([p.well_formed for p in parsed], dtype=bool),
             rewards=reward,
-            advantages=advantages(reward, groups, scale),
-            effective=effective_weights(filled, weights, reward, groups),
+            advantages=objective_advantages(filled, weights, valid, invalid, groups, scale, aggregation),
+            effective=effective,
             parsed=parsed,
         )
 
@@ -223,6 +247,14 @@ class Scorer:
     def _mean_losses(self, items: Sequence[tuple[str, ...]]) -> list[float]:
         texts = [item[0] for item in items]
         return finite(self._language.name, len(texts), lambda: self._language.mean_loss(texts))
+
+
+def _standardised_shares(
+    components: Floats, weights: Sequence[float], valid: NDArray[np.bool_], invalid_reward: float, groups: Groups
+) -> Floats | None:
+    """The effective weights under `normalize_then_sum`: shares of the variance of the sum of standardised scores."""
+    terms = normalized_terms(components, weights, valid, invalid_reward, groups)
+    return variance_shares(terms[:, :-1], terms.sum(axis=1), groups)
 
 
 def judged_texts(parsed: Sequence[Parsed]) -> list[str]:

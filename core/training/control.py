@@ -13,6 +13,7 @@ from pathlib import Path
 
 from core.config import RunConfig, with_changes
 from core.errors import RunError
+from core.events import read_events
 from core.job_folder import JobFolder
 from core.paths import write_json
 from core.runs import Run
@@ -58,6 +59,24 @@ def change_weights(run: Run, weights: Mapping[str, float]) -> None:
     _refuse_ended(run)
     checked = with_weights(run.config(), weights)
     write_json(weights_request(run), checked.reward.weights)
+
+
+def forget_requests(job: JobFolder) -> None:
+    """Take back what was asked of a job that is gone; other weights are still wanted when the run goes on."""
+    for request in (job.stop_request, pause_request(job)):
+        request.unlink(missing_ok=True)
+
+
+def pausing(run: Run) -> bool:
+    """Whether a run has been asked to wait and has not been let go on since."""
+    return pause_request(run).exists()
+
+
+def latest_weights(run: Run) -> dict[str, float]:
+    """The reward weights that are asked for or in force: what a change of them starts from."""
+    wanted = wanted_weights(run)
+    told = [event.data["weights"] for event in read_events(run.milestones) if event.kind == "weights"]
+    return wanted if wanted is not None else {**run.config().reward.weights, **(told[-1] if told else {})}
 
 
 def wanted_weights(job: JobFolder) -> dict[str, float] | None:

@@ -26,7 +26,7 @@ def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tiny_config(tiny_models: Path) -> RunConfig:
     """Four steps of two groups of two short completions."""
     return with_changes(
@@ -41,6 +41,7 @@ def tiny_config(tiny_models: Path) -> RunConfig:
             "train.max_prompt_length": 1000,
             "train.max_completion_length": 8,
             "train.held_out_rows": 2,
+            "train.validate_every": 0,
             "train.save_every": 2,
         },
     )

@@ -25,7 +25,7 @@ from core.config import EMBEDDED_POLICY, Example, PromptConfig
 from core.datasets import Row
 from core.engine.device import choose_compute
 from core.engine.policy import load_policy
-from core.engine.training import prompt_dataset
+from core.engine.run_rows import prompt_dataset
 from core.errors import ModelError
 from core.paths import PROJECT, Home
 from core.presets import preset_config

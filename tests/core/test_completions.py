@@ -5,7 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from core.completions import Completion, HeldOut, summarise
+import pytest
+
+from core.completions import Completion, HeldOut, kept_steps, step_file, summarise
+from core.paths import Home
+from tests.build_runs import Plan, build_run
 
 BEFORE = Completion(
     step=0,
@@ -51,3 +55,20 @@ def test_a_component_without_an_opinion_is_said_to_have_none() -> None:
 
 def test_nothing_is_said_before_the_run_has_finished() -> None:
     assert summarise(held_out((BEFORE, None))) == []
+
+
+@pytest.mark.parametrize(
+    ("removed", "steps"),
+    [((), range(1, 13)), ((12,), range(1, 12)), ((1, 2, 3), range(4, 13)), (range(1, 13), range(1, 1))],
+)
+def test_the_steps_whose_completions_are_kept_are_found(home: Home, removed: tuple[int, ...], steps: range) -> None:
+    run = build_run(home, Plan(done=12))
+    for step in removed:
+        step_file(run, step).unlink()
+    assert list(kept_steps(run)) == list(steps)
+
+
+def test_completions_that_a_resumed_run_has_left_behind_do_not_count(home: Home) -> None:
+    run = build_run(home, Plan("running", done=12))
+    run.write_status(replace(run.written_status(), step=10))
+    assert kept_steps(run)[-1] == 10

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 
 import pyarrow.parquet as pq
 import pytest
+from transformers import TrainerControl, TrainerState
 
 from core import jobs
 from core.commands.cli import main
@@ -19,8 +20,9 @@ from core.config import RunConfig, with_changes
 from core.data.draft import ColumnMapping
 from core.data.prepared import run_config
 from core.data.saving import save
+from core.engine.group_reward import GroupReward
 from core.engine.reporting import Reporter, write_completions
-from core.engine.training import GroupReward, RunCallback
+from core.engine.run_callback import RunCallback
 from core.errors import RewardError
 from core.events import latest_metrics, read_events
 from core.paths import Home
@@ -90,7 +92,7 @@ def test_a_run_goes_on_with_its_own_copy_and_a_new_one_takes_the_file_as_it_is(
     home: Home, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "_spawn", lambda job, home: None)
+        patched.setattr(jobs, "spawn", lambda job, home: None)
         run = jobs.start(home, config)
     run.write_status(replace(run.written_status(), state="stopped"))
     (home.rewards / "sevenths.py").write_text("def reward(completions, **kwargs): return [0] * len(completions)\n")
@@ -100,7 +102,7 @@ def test_a_run_goes_on_with_its_own_copy_and_a_new_one_takes_the_file_as_it_is(
     assert [row["sevenths"] for row in scored] == [len(row["completion"]) % 7 / 7 for row in scored]
     assert any(row["sevenths"] for row in scored)
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "_spawn", lambda job, home: None)
+        patched.setattr(jobs, "spawn", lambda job, home: None)
         again = jobs.start(home, run.config())
     assert again.config().reward.custom[0].sha256 != run.config().reward.custom[0].sha256
     assert (again.rewards / "sevenths.py").read_bytes() == (home.rewards / "sevenths.py").read_bytes()
@@ -110,7 +112,7 @@ def test_a_run_goes_on_with_its_own_copy_and_a_new_one_takes_the_file_as_it_is(
 def test_a_run_whose_own_copy_was_changed_is_not_resumed(
     home: Home, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "_spawn", lambda job, home: None)
+    monkeypatch.setattr(jobs, "spawn", lambda job, home: None)
     run = jobs.start(home, config)
     run.write_status(replace(run.written_status(), state="stopped"))
     (run.rewards / "sevenths.py").write_text(SOURCE + "# changed\n")
@@ -147,7 +149,7 @@ def test_the_job_itself_looks_at_the_hash_as_well(home: Home, config: RunConfig)
     run = create_run(home, config)  # with the hash of another file
     run.rewards.mkdir()
     (run.rewards / "sevenths.py").write_text(SOURCE)
-    jobs._spawn(run, home)
+    jobs.spawn(run, home)
     status = jobs.wait(run, 300)
     assert status.state == "failed" and "own copy of the custom reward sevenths" in status.error
 
@@ -190,8 +192,8 @@ def test_what_a_judge_could_not_say_is_told_once_while_the_run_goes_on(
     for step in (1, 2):
         prompts = [[{"role": "user", "content": "Why?"}]] * 2
         columns = [json.dumps({"prompt": "a column of that name"})] * 2
-        assert reward(prompts, [completion] * 2, ["Why?"] * 2, ["b"] * 2, ["1"] * 2, columns) == [1.0, 1.0]
-        callback.on_log(SimpleNamespace(), SimpleNamespace(global_step=step), SimpleNamespace(), dict(logs))
+        assert reward(prompts, [completion] * 2, ["Why?"] * 2, ["b"] * 2, ["1"] * 2, columns, [[7], [7]]) == [1.0, 1.0]
+        callback.on_log(SimpleNamespace(), TrainerState(global_step=step), TrainerControl(), dict(logs))
     reporter.close()
     scorer.close()
     alerts = [event for event in read_events(run.events) if event.kind == "alert"]

@@ -33,9 +33,8 @@ def write(folder: Path, name: str, content: str | bytes) -> DataConfig:
 
 def test_the_sample_data_is_what_it_says(home: Home) -> None:
     rows = read_rows(DataConfig(), home)
-    test = [row for row in rows if row.split == "test"]
-    assert len(rows) >= 320
-    assert len(test) == 100
+    splits = [row.split for row in rows]
+    assert {split: splits.count(split) for split in splits} == {"train": 260, "validation": 40, "test": 60}
     assert len({row.question for row in rows}) == len(rows)
     assert all(len(row.answer.split()) <= 45 for row in rows)
 

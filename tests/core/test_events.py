@@ -2,7 +2,7 @@ import json
 import math
 from pathlib import Path
 
-from core.events import EventTail, EventWriter, latest_metrics, read_events
+from core.events import EventTail, EventWriter, latest_metrics, milestones_of, read_events
 from tests.build import metrics
 
 
@@ -46,6 +46,32 @@ def test_numbers_that_are_not_finite_stay_valid_json(tmp_path: Path) -> None:
     EventWriter(path).write("metrics", 1, metrics(1, entropy=float("nan")).data())
     assert json.loads(path.read_text())["entropy"] is None
     assert math.isnan(latest_metrics(read_events(path))[0].entropy)
+
+
+def test_what_tells_what_happened_stands_in_the_milestones_too(tmp_path: Path) -> None:
+    writer = EventWriter(tmp_path / "events.jsonl")
+    writer.write("phase", 1, {"name": "generating"})
+    writer.write("metrics", 1, metrics(1).data())
+    writer.write("sample", 1, {"file": "step-000001.parquet"})
+    writer.write("checkpoint", 1, {"path": "checkpoints/checkpoint-1"})
+    writer.write("alert", 1, {"message": "a row is left out"})
+    writer.write("validation", 1, {"reward": 0.5})
+    found = read_events(milestones_of(tmp_path / "events.jsonl"))
+    assert [event.kind for event in found] == ["alert", "validation"]
+    assert [event for event in read_events(tmp_path / "events.jsonl") if event.kind == "alert"] == found[:1]
+
+
+def test_a_log_that_was_written_without_milestones_gets_them_when_it_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    writer = EventWriter(path)
+    writer.write("metrics", 1, metrics(1).data())
+    writer.write("validation", 1, {"reward": 0.5})
+    writer.close()
+    milestones_of(path).unlink()
+    with path.open("ab") as torn:
+        torn.write(b'{"time": 1, "kind": "alert", "st')
+    EventWriter(path).write("state", 1, {"state": "running"})
+    assert [event.kind for event in read_events(milestones_of(path))] == ["validation", "state"]
 
 
 def test_text_with_broken_characters_is_kept_readable(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from filelock import FileLock
 
 from core import worker
 from core.engine import training
-from core.errors import DataError
+from core.errors import DataError, OutOfMemory
 from core.events import read_events
 from core.paths import Home
 from core.presets import preset_config
@@ -31,6 +31,7 @@ def run(home: Home, monkeypatch: pytest.MonkeyPatch) -> Run:
         (MemoryError(), "not enough memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
         (RuntimeError("CUDA out of memory. Tried to allocate"), "not enough memory"),
+        (OutOfMemory("The GPU has too little memory."), "too little memory"),
         (KeyError("surprise"), r"an error it does not know \(KeyError: 'surprise'\). See worker.log."),
     ],
 )
@@ -46,9 +47,11 @@ def test_a_job_that_fails_leaves_a_sentence(
     assert status.state == "failed"
     assert [event.data["message"] for event in read_events(run.events)] == [status.error]
     assert re.search(sentence, status.error)
+    assert status.out_of_memory == ("memory" in sentence)
 
 
 def test_two_processes_never_write_one_run(run: Run, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(worker, "_LOCK_SECONDS", 0.0)
     with FileLock(run.folder / "control" / "writer.lock"):
         assert worker.main(run.folder, home.root) == 2
     assert run.status().state == "starting"

@@ -28,7 +28,7 @@ def open_page(page: Page, server: Server, path: str) -> None:
 
 
 def curves_are_drawn(page: Page) -> None:
-    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
+    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(6)
 
 
 def nothing_failed(page: Page, watch: Watch) -> None:
@@ -82,7 +82,7 @@ def test_stop_asks_first_and_then_asks_the_job(page: Page, server: Server, runs:
     expect(page.get_by_role("dialog")).to_have_count(0)
     assert not runs[2].stop_request.exists()
     page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_role("button", name="Stop the run").click()
+    page.get_by_role("button", name="Stop and save").click()
     expect(page.get_by_text("Stopping").first).to_be_visible()
     assert runs[2].stop_request.exists()
     nothing_failed(page, watch)

@@ -83,3 +83,23 @@ def test_a_worked_example_is_removed(data: Open, table: Table) -> None:
     at.button(key=f"{table.id}.example.0").click().run()
     assert not at.exception
     assert len(draft_of(table).prompt.examples) == 1
+
+
+def test_an_answer_that_is_begun_ends_the_preview_and_is_kept(data: Open, table: Table) -> None:
+    at = data(table)
+    at.checkbox(key=f"{table.id}.prefill").check().run()
+    assert not at.exception
+    assert at.code[0].value.endswith("<|im_start|>assistant\n<reasoning>")
+    assert at.text[-1].value == "assistant↵\n<reasoning>"
+    assert draft_of(table).prompt.prefill
+
+
+def test_a_preset_and_another_tag_keep_the_answer_begun(data: Open, table: Table) -> None:
+    at = data(table)
+    at.checkbox(key=f"{table.id}.prefill").check().run()
+    at.get_by_key(f"{table.id}.preset").set_value("legal").run()
+    at.text_input(key=f"{table.id}.tag.reasoning").set_value("think").run()
+    assert not at.exception
+    assert at.code[0].value.endswith("assistant\n<think>")
+    at.checkbox(key=f"{table.id}.prefill").uncheck().run()
+    assert at.code[0].value.endswith("assistant")

@@ -9,6 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.paths import HOME_VARIABLE, Home
+from core.run_labels import change_label
 from tests.build_runs import Plan, build_run
 
 Open = Callable[[], AppTest]
@@ -83,3 +84,17 @@ def test_a_home_that_cannot_be_made_is_said_in_one_sentence(
     at = overview()
     assert not at.exception
     assert "cannot be written" in at.error[0].value
+
+
+def test_only_the_five_newest_runs_stand_there_and_the_rest_a_click_away(overview: Open, home: Home) -> None:
+    made = [build_run(home, Plan("finished", done=1, steps=1)) for _ in range(6)]
+    at = overview()
+    assert at.dataframe(key="runs").value["Run"].tolist() == [run.id for run in reversed(made[1:])]
+    (link,) = at.get("page_link")
+    assert link.proto.label == "Search and compare all 6 runs"
+
+
+def test_an_archived_run_is_not_among_the_newest(overview: Open, home: Home) -> None:
+    shown, archived = (build_run(home, Plan("finished", done=1, steps=1)) for _ in range(2))
+    change_label(archived, archived=True)
+    assert overview().dataframe(key="runs").value["Run"].tolist() == [shown.id]

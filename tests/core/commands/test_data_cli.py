@@ -114,6 +114,12 @@ def test_pages_and_search_of_a_table(table: Table, data: Any) -> None:
     assert data("tables")[0]["rows"] == 45
 
 
+def test_an_answer_is_begun_until_that_is_taken_back(table: Table, data: Any) -> None:
+    assert data("map", table.id, "--prefill")["prompt"]["prefill"] is True
+    assert data("map", table.id, "--prompt", "legal")["prompt"]["prefill"] is True
+    assert data("map", table.id, "--no-prefill")["prompt"]["prefill"] is False
+
+
 def test_options_change_only_what_they_name(home: Home, table: Table, data: Any, tmp_path: Path) -> None:
     system = tmp_path / "system.txt"
     system.write_text("Use <{reasoning}> and <{answer}>.\n")

@@ -16,7 +16,7 @@ from core.data.tables import find_table
 from core.datasets import read_rows
 from core.engine.device import choose_compute
 from core.engine.policy import load_policy
-from core.engine.training import prompt_dataset
+from core.engine.run_rows import prompt_dataset
 from core.errors import DataError, RunError
 from core.paths import Home
 from core.runs import create_run, list_runs

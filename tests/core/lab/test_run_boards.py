@@ -12,7 +12,6 @@ from core.engine.reporting import write_completions
 from core.errors import DataError, RunError
 from core.lab.board import column
 from core.lab.boards import load_board, resolved
-from core.lab.run_boards import steps_with_completions
 from core.paths import Home
 from core.reward.formula import PRESETS
 from core.reward.scoring import Sample
@@ -35,10 +34,6 @@ def test_a_run_of_one_preset_can_be_looked_at_under_another(home: Home) -> None:
     run = build_run(home, Plan(done=1, preset="article"))
     board = load_board(home, f"run:{run.id}:1")
     assert [board.missing(PRESETS[preset]) for preset in ("robust", "notebook")] == [(), ()]
-
-
-def test_the_steps_of_a_run_are_listed_in_order(home: Home) -> None:
-    assert steps_with_completions(build_run(home, Plan(done=12))) == list(range(1, 13))
 
 
 @pytest.mark.parametrize(("step", "message"), [("99", "steps 1 to 3"), ("x", "steps 1 to 3"), ("", "steps 1 to 3")])

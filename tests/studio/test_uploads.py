@@ -1,4 +1,4 @@
-"""The form's fields against the configuration they fill, and what becomes of an upload."""
+"""What becomes of an upload."""
 
 from __future__ import annotations
 
@@ -6,18 +6,7 @@ import pytest
 
 from core.errors import DataError
 from core.paths import Home
-from studio import forms
 from studio.uploads import store_upload
-
-
-@pytest.mark.parametrize("field", forms.TRAIN_FIELDS, ids=lambda field: field.path)
-def test_every_field_exists_in_the_configuration(field: forms.Field) -> None:
-    assert forms.field_info(field.path).annotation is not None
-
-
-def test_bounds_come_from_the_configuration() -> None:
-    assert forms.bounds(forms.field_info("train.num_generations")) == (2, 256)
-    assert forms.bounds(forms.field_info("train.temperature")) == (None, 5)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,291 @@
+"""GPU figures: what training costs with vLLM, Unsloth and bare TRL, and whether the article's curve is reached.
+
+`python -m benchmarks.gpu PART … --data FILE [--home DIR] [--out DIR]` on a machine with an NVIDIA GPU; FILE holds
+questions and answers, such as PubMedQA (Jin et al. 2019). Every part starts jobs as the studio does and reads what they
+wrote.
+
+    step         seconds of a step against the same script on bare TRL, vLLM in both
+    generation   vLLM against the policy writing for itself
+    unsloth      Unsloth against TRL: seconds of a step, GPU memory at its peak
+    live         seconds of a step with and without a page that is drawn anew once a second
+    learning     130 steps of the `article` reward; the run is kept under DIR
+    server       a vLLM server on a second GPU
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from benchmarks import scratch_home
+from benchmarks.conditions import machine
+from core import jobs
+from core.completions import held_out
+from core.config import Example, RunConfig, with_changes
+from core.errors import StudioError
+from core.events import Metrics, latest_metrics, read_events
+from core.paths import PROJECT, Home
+from core.presets import preset_config
+from core.prompts import PROMPTS
+from core.runs import Run
+from core.spawning import JOB_ENVIRONMENT
+from core.train_config import ALL_PROJECTIONS
+
+EXAMPLE = Example(
+    question="Does regular hand washing by ward staff reduce infections that patients catch in hospital?",
+    reasoning="Germs travel between patients on hands. Washing removes them, so fewer patients should be infected.",
+    answer="Regular hand washing by ward staff reduces the rate of infections that patients catch in hospital. It "
+    "should be encouraged on every ward, because it is simple, cheap and effective.",
+)
+WARM_UP = 3
+"""Steps that are left out of a median: kernels and graphs are made in them."""
+BASE: Mapping[str, Any] = {
+    "train.prompts_per_step": 8,
+    "train.num_generations": 8,
+    "train.max_completion_length": 160,
+    "train.max_prompt_length": 512,
+    "train.learning_rate": 1e-4,
+    "train.lr_schedule": "cosine",
+    "train.temperature": 1.0,
+    "train.generation": "vllm",
+    "train.held_out_rows": 0,
+    "train.validate_every": 0,
+    "train.save_every": 1000,
+    "adapter.rank": 64,
+    "adapter.alpha": 64,
+    "adapter.target_modules": ALL_PROJECTIONS,
+}
+
+
+def configured(data: Path, changes: Mapping[str, Any]) -> RunConfig:
+    """The embedded model under the article's reward on `data`, with the article's prompt and one worked example."""
+    prompt = PROMPTS["article"].prompt.model_copy(update={"examples": (EXAMPLE,)})
+    values = {"data.path": str(data.resolve()), "prompt": prompt.model_dump()}
+    return with_changes(preset_config("demo", "article"), {**values, **BASE, **changes})
+
+
+def step(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """The studio's job against bare TRL, both with vLLM and a learning rate of zero, so that lengths stay the same."""
+    config = configured(data, {"train.steps": 16, "train.learning_rate": 0.0})
+    with scratch_home(home) as work:
+        run = trained(work, config)
+        (work.cache / "scores.sqlite").unlink()  # the bare script must not find scores that are known already
+        mine, theirs = wall_seconds(run)[WARM_UP:], bare(run, work)[WARM_UP:]
+    ratio = statistics.median(mine) / statistics.median(theirs)
+    return {
+        "studio_seconds": spread(mine),
+        "bare_trl_seconds": spread(theirs),
+        "studio_over_bare": round(ratio, 3),
+        "met": {"step time at most 1.02 of bare TRL": ratio <= 1.02},
+    }
+
+
+def generation(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """Seconds that writing a step's completions takes, with vLLM and by the policy itself with transformers."""
+    found = {}
+    with scratch_home(home) as work:
+        for way, steps in (("vllm", 10), ("plain", 5)):
+            changes = {"train.steps": steps, "train.generation": way, "train.learning_rate": 0.0}
+            run = trained(work, configured(data, changes))
+            metrics = latest_metrics(read_events(run.events))[1:]
+            seconds = statistics.median(m.generate_seconds for m in metrics)
+            tokens = statistics.mean(m.completion_tokens for m in metrics) * run.config().train.completions_per_step
+            found[way] = {"seconds": round(seconds, 3), "tokens_per_second": round(tokens / seconds)}
+    ratio = found["plain"]["seconds"] / found["vllm"]["seconds"]
+    return {**found, "plain_over_vllm": round(ratio, 1), "met": {"vLLM at least 5 times faster": ratio >= 5}}
+
+
+def unsloth(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """Both backends with vLLM in the process and the same settings."""
+    found = {}
+    with scratch_home(home) as work:
+        for backend in ("trl", "unsloth"):
+            start = time.perf_counter()
+            run = trained(work, configured(data, {"train.steps": 10, "train.backend": backend}))
+            seconds = wall_seconds(run)[WARM_UP:]
+            metrics = latest_metrics(read_events(run.events))
+            found[backend] = {
+                "step_seconds": spread(seconds),
+                "update_seconds": round(statistics.median(m.update_seconds for m in metrics[WARM_UP:]), 3),
+                "gpu_gb": round(max(m.gpu_bytes for m in metrics) / 1e9, 1),
+                "whole_job_seconds": round(time.perf_counter() - start, 1),
+                "reward": [round(m.reward, 3) for m in metrics],
+            }
+    ratio = found["trl"]["step_seconds"]["median"] / found["unsloth"]["step_seconds"]["median"]
+    return {**found, "trl_over_unsloth": round(ratio, 2), "met": {}}
+
+
+def live(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """Steps while a page watches, in turns with steps while none does, within one run."""
+    with scratch_home(home) as work:
+        run = jobs.start(work, configured(data, {"train.steps": 60, "train.learning_rate": 0.0}), "live")
+        watched: list[int] = []
+        while run.status().live:
+            step_now = run.written_status().step
+            if step_now and (step_now // 10) % 2:
+                watch_for(run, work, step_now // 10 * 10 + 10)
+                watched.append(step_now // 10)
+            time.sleep(0.2)
+        require_finished(run)
+        seconds = dict(enumerate(wall_seconds(run), start=1))
+    with_page = [value for number, value in seconds.items() if number > WARM_UP and (number // 10) % 2]
+    without = [value for number, value in seconds.items() if number > WARM_UP and not (number // 10) % 2]
+    ratio = statistics.median(with_page) / statistics.median(without)
+    return {
+        "watched_seconds": spread(with_page),
+        "unwatched_seconds": spread(without),
+        "watched_over_unwatched": round(ratio, 4),
+        "met": {"the live view costs at most 1 % of a step": ratio <= 1.01},
+    }
+
+
+def watch_for(run: Run, home: Home, until: int) -> None:
+    """Draw the run's page once a second, in another process as the studio does, until it has done `until` steps."""
+    command = [sys.executable, "-m", "benchmarks.watcher", str(home.root), run.id, str(until)]
+    subprocess.run(command, cwd=PROJECT, check=True, stdout=subprocess.DEVNULL)
+
+
+def learning(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """130 steps under the article's reward; what the article reports is a rise from about -0.3 to +0.55."""
+    config = configured(
+        data,
+        {
+            "name": "Article reward on PubMedQA",
+            "train.steps": 130,
+            "train.warmup": 0.02,
+            "train.held_out_rows": 0,
+            "train.save_every": 50,
+            "train.seed": 1,
+        },
+    )
+    start = time.perf_counter()
+    run = trained(home, config)
+    metrics = latest_metrics(read_events(run.events))
+    rewards = [m.reward for m in metrics]
+    tens = [statistics.mean(rewards[n : n + 10]) for n in range(0, len(rewards), 10)]
+    reached = next((10 * (n + 1) for n, mean in enumerate(tens) if mean >= 0.55), None)
+    answers = [(a.before, a.after) for a in held_out(run) if a.after is not None]
+    pack(run, out)
+    return {
+        "steps": len(metrics),
+        "job_seconds": round(time.perf_counter() - start, 1),
+        "step_seconds": spread(wall_seconds(run)),
+        "reward_by_ten_steps": [round(mean, 3) for mean in tens],
+        "first_ten_steps_at_0.55": reached,
+        "valid": [round(metrics[0].valid, 2), round(metrics[-1].valid, 2)],
+        "components_first_last": {
+            name: [round(metrics[0].components[name], 3), round(metrics[-1].components[name], 3)]
+            for name in metrics[0].components
+        },
+        "held_out_reward": [round(statistics.mean(p[side].reward for p in answers), 3) for side in (0, 1)]
+        if answers
+        else None,
+        "met": {"mean reward of ten steps at least +0.55 within 200 steps": reached is not None},
+    }
+
+
+def server(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """Steps with vLLM as a server on a GPU of its own; to be held against those of the part `step`."""
+    with scratch_home(home) as work:
+        start = time.perf_counter()
+        run = trained(work, configured(data, {"train.steps": 12, "train.generation": "vllm_server"}))
+        metrics = latest_metrics(read_events(run.events))
+        return {
+            "job_seconds": round(time.perf_counter() - start, 1),
+            "step_seconds": spread(wall_seconds(run)[WARM_UP:]),
+            "reward": [round(m.reward, 3) for m in metrics],
+            "met": {},
+        }
+
+
+def trained(home: Home, config: RunConfig) -> Run:
+    """A run that has finished; its log is shown when it has not."""
+    run = jobs.start(home, config, "gpu")
+    while run.status().live:
+        time.sleep(0.5)
+    require_finished(run)
+    return run
+
+
+def require_finished(run: Run) -> None:
+    """Raise StudioError when the run has not finished."""
+    if run.status().state != "finished":
+        print(run.log.read_text(encoding="utf-8", errors="replace")[-8000:], file=sys.stderr)
+        raise StudioError(run.summary())
+
+
+def wall_seconds(run: Run) -> list[float]:
+    """The time from the record of one step to that of the next, saving and all; the first step by its own clock."""
+    events = [event for event in read_events(run.events) if event.kind == "metrics"]
+    first = Metrics.of(events[0]).step_seconds
+    return [first, *(b.time - a.time for a, b in pairwise(events))]
+
+
+def bare(run: Run, home: Home) -> list[float]:
+    """Seconds of the steps of the same configuration on TRL alone."""
+    command = [sys.executable, "-m", "benchmarks.bare_trl", str(run.folder), str(home.root)]
+    environment = {**JOB_ENVIRONMENT, **os.environ}
+    answer = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=False)
+    if answer.returncode:
+        print(answer.stderr[-6000:], file=sys.stderr)
+        raise StudioError("The bare script failed; its last words stand above.")
+    seconds: list[float] = json.loads(answer.stdout.splitlines()[-1])
+    return seconds
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Median, least and greatest, in seconds."""
+    return {
+        "median": round(statistics.median(values), 3),
+        "least": round(min(values), 3),
+        "greatest": round(max(values), 3),
+    }
+
+
+def pack(run: Run, out: Path) -> None:
+    """Put a run without its checkpoints and completions beside the results, to be looked at elsewhere."""
+    out.mkdir(parents=True, exist_ok=True)
+    archive = out / f"{run.id}.tar.gz"
+    leave = [f"--exclude={name}" for name in ("checkpoints", "adapter", "best")]
+    subprocess.run(["tar", "-czf", archive, *leave, "-C", run.folder.parent, run.id], check=True)
+
+
+PARTS: Mapping[str, Callable[[Home, Path, Path], dict[str, Any]]] = {
+    function.__name__: function for function in (step, generation, unsloth, live, learning, server)
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.gpu", description=__doc__)
+    parser.add_argument("parts", nargs="+", choices=PARTS)
+    parser.add_argument("--data", type=Path, required=True, metavar="FILE")
+    parser.add_argument("--home", metavar="DIR")
+    parser.add_argument("--out", type=Path, default=Path("benchmarks/results"), metavar="DIR")
+    options = parser.parse_args()
+    home = Home.open(options.home)
+    failed = False
+    for name in options.parts:
+        try:
+            result = PARTS[name](home, options.data, options.out)
+        except StudioError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            failed = True
+            continue
+        record = {"benchmark": f"gpu_{name}", "date": time.strftime("%Y-%m-%d"), "machine": machine(home), **result}
+        options.out.mkdir(parents=True, exist_ok=True)
+        (options.out / f"gpu_{name}.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        print(json.dumps({name: result}), flush=True)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""TRL's GRPOTrainer as the studio's jobs use it.
+
+Neither class changes what is computed. `RunTrainer` says what it is doing, begins turns of the model's, keeps to the
+data order when it goes on, and answers questions between steps. `SharedPromptTrainer` also runs each prompt once for
+its group, see `core.engine.shared_prompt`: on a processor that halves a step, on a GPU TRL's own way is the faster one.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from trl import GRPOTrainer
+from trl.trainer.utils import selective_log_softmax, selective_log_softmax_and_entropy
+
+from core.config import RunConfig
+from core.engine.checkpoints import checkpoint_step
+from core.engine.data_order import EpochOrder
+from core.engine.device import Compute
+from core.engine.generation import Progress, Sampling, generate
+from core.engine.policy import conversation_token_ids
+from core.engine.shared_prompt import completion_logits, supports_shared_prompt
+from core.prompts import Message, begun_turn, whole_completion
+
+
+def trainer_class(config: RunConfig, compute: Compute) -> type[RunTrainer]:
+    """The faster of the two trainers where the run computes; Unsloth has a way of its own to run the policy."""
+    own_way = compute.device.type != "cpu" or config.train.backend == "unsloth"
+    return RunTrainer if own_way else SharedPromptTrainer
+
+
+class RunTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
+    """GRPOTrainer that tells `progress` what it is doing."""
+
+    def __init__(self, *args: Any, progress: Progress, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._progress = progress
+
+    def learn(self, checkpoint: Path | None) -> None:
+        """Train to the last step, from a checkpoint or from the beginning."""
+        if checkpoint is not None:  # so that completions are used as often, and end with the same step, as planned
+            self._step = checkpoint_step(checkpoint) * self.args.gradient_accumulation_steps
+        self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def _get_train_sampler(self, dataset: Any = None) -> EpochOrder:
+        return EpochOrder.like(super()._get_train_sampler(dataset))
+
+    def answer(self, prompt_ids: list[list[int]], seed: int) -> list[list[int]]:
+        """One completion for each prompt, sampled as in training; the same seed and policy give the same ones.
+
+        Training's own random numbers are left as they were.
+        """
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            if self.use_vllm:
+                return self._answer_with_vllm(prompt_ids, seed)
+            model = self.accelerator.unwrap_model(self.model_wrapped)
+            return generate(model, self._tokenizer, prompt_ids, self._sampling())
+
+    def _answer_with_vllm(self, prompt_ids: list[list[int]], seed: int) -> list[list[int]]:
+        """TRL's own way of writing completions for an evaluation: one for each prompt."""
+        vllm, usual = self.vllm_generation, self.vllm_generation.generation_kwargs
+        training = self.model.training
+        vllm.generation_kwargs, self.num_generations_eval = {**usual, "seed": seed}, 1
+        self.model.eval()
+        try:
+            return [list(ids) for ids in super()._generate_single_turn(prompt_ids, None, {})[0]]
+        finally:
+            self.model.train(training)
+            vllm.generation_kwargs = usual
+
+    def _sampling(self) -> Sampling:
+        return Sampling(self.max_completion_length, self.temperature, self.top_p)
+
+    def _generate_single_turn(self, *args: Any, **kwargs: Any) -> Any:
+        self._progress.phase("generating")
+        return super()._generate_single_turn(*args, **kwargs)
+
+    def _tokenize_prompts(self, prompts: list[list[Message]]) -> tuple[list[list[int]], Any, dict[str, Any]]:
+        """TRL would close a turn of the model's that has only begun."""
+        if not begun_turn(prompts[0])[1]:
+            found: tuple[list[list[int]], Any, dict[str, Any]] = super()._tokenize_prompts(prompts)
+            return found
+        return [conversation_token_ids(self._tokenizer, prompt) for prompt in prompts], None, {}
+
+    def _calculate_rewards(
+        self,
+        inputs: Any,
+        prompts: list[list[Message]],
+        completions: list[list[Message]],
+        completion_ids: list[list[int]],
+    ) -> Any:
+        """Rewards judge whole completions; what the policy learns from is only what it wrote."""
+        self._progress.phase("scoring")
+        whole = [
+            [{**turns[0], "content": whole_completion(prompt, turns[0]["content"])}]
+            for prompt, turns in zip(prompts, completions, strict=True)
+        ]
+        return super()._calculate_rewards(inputs, prompts, whole, completion_ids)
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        self._progress.phase("updating")
+        return super().compute_loss(*args, **kwargs)
+
+
+class SharedPromptTrainer(RunTrainer):
+    """RunTrainer that runs each prompt once for its whole group, where the model allows it."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # Gradient checkpointing computes activations again and keeps no keys and values to repeat.
+        self._shares_prompts = not self.args.gradient_checkpointing and supports_shared_prompt(
+            self.accelerator.unwrap_model(self.model)
+        )
+
+    def _generate_single_turn(
+        self, prompt_ids: list[list[int]], images: Any, multimodal_fields: Any, has_tool_images: bool = False
+    ) -> Any:
+        if not self._shares_prompts or self._chooses_tokens_otherwise:
+            return super()._generate_single_turn(prompt_ids, images, multimodal_fields, has_tool_images)
+        self._progress.phase("generating", 0, self.max_completion_length)
+        model = self.accelerator.unwrap_model(self.model_wrapped)
+        return generate(model, self._tokenizer, prompt_ids, self._sampling(), self._progress), None
+
+    @property
+    def _chooses_tokens_otherwise(self) -> bool:
+        """Whether tokens are chosen by rules that only transformers' own generation knows."""
+        return bool(self.top_k or self.min_p or self.repetition_penalty != 1.0 or self.args.generation_kwargs)
+
+    def _get_per_token_logps_and_entropies(
+        self,
+        model: Any,
+        input_ids: Tensor,
+        attention_mask: Tensor,
+        logits_to_keep: int,
+        *args: Any,
+        compute_entropy: bool = False,
+        compute_aux_loss: bool = False,
+        **kwargs: Any,
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        if not self._shares_prompts or compute_aux_loss:
+            kwargs |= {"compute_entropy": compute_entropy, "compute_aux_loss": compute_aux_loss}
+            found: tuple[Tensor, Tensor | None, Tensor | None] = super()._get_per_token_logps_and_entropies(
+                model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
+            )
+            return found
+        logits = completion_logits(model, input_ids, attention_mask, logits_to_keep)
+        completion_ids = input_ids[:, -logits_to_keep:]
+        mask = attention_mask[:, -logits_to_keep:]
+        if not compute_entropy:
+            logps = selective_log_softmax(logits, completion_ids, temperature=self.temperature, row_mask=mask)
+            return logps, None, None
+        logps, entropies = selective_log_softmax_and_entropy(
+            logits,
+            completion_ids,
+            entropy_requires_grad=self._entropy_bonus_enabled,
+            temperature=self.temperature,
+            row_mask=mask,
+        )
+        return logps, entropies, None

@@ -1,0 +1,129 @@
+"""Asks the policy questions that it is not trained on: before and after training, and every few steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from core.config import RunConfig
+from core.datasets import Row
+from core.engine.policy import Policy
+from core.engine.reporting import Reporter, write_completions
+from core.engine.trainer import RunTrainer
+from core.events import Validation
+from core.prompts import conversation_text, whole_completion
+from core.reward.formula import combine, fill_missing
+from core.reward.scoring import Sample, Scorer, Scores
+from core.runs import Run
+from core.training.best import Best, keep_best, read_best
+
+CPU_BATCH, GPU_BATCH = 8, 64
+"""Questions that are answered side by side."""
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """Has a run's policy answer questions, and keeps the answers with their scores."""
+
+    run: Run
+    config: RunConfig
+    policy: Policy
+    scorer: Scorer
+    trainer: RunTrainer
+    reporter: Reporter
+
+    def examine(self, rows: Sequence[Row], file: str, phase: str) -> Scores | None:
+        """Answer the questions of `rows` the way completions are sampled in training.
+
+        The same random numbers are used every time, and training's own are left as they were.
+
+        Args:
+            file: name of the file in the run's `completions/` that keeps the answers.
+            phase: what the status says meanwhile.
+
+        Returns:
+            The scores of the answers; None when there is no question.
+
+        Raises:
+            Stopped: the user asked the job to stop; nothing is kept.
+        """
+        if not rows:
+            return None
+        size = CPU_BATCH if self.trainer.accelerator.device.type == "cpu" else GPU_BATCH
+        samples: list[Sample] = []
+        for start in range(0, len(rows), size):
+            self.reporter.stop_if_asked()
+            self.reporter.phase(phase, start, len(rows))
+            samples += self._answers(rows[start : start + size], self.config.train.seed + start)
+        self.reporter.phase(phase, len(rows), len(rows))
+        scores = self.scorer.score(samples)
+        write_completions(self.run.completions / file, self.reporter.step, samples, scores)
+        return scores
+
+    def _answers(self, rows: Sequence[Row], seed: int) -> list[Sample]:
+        prompts = [self.policy.conversation(self.config.prompt, row.question) for row in rows]
+        written = self.trainer.answer([self.policy.prompt_token_ids(prompt) for prompt in prompts], seed)
+        texts = self.policy.tokenizer.batch_decode(written, skip_special_tokens=True)
+        return [
+            Sample(
+                question=row.question,
+                reference=row.answer,
+                completion=whole_completion(prompt, text),
+                group=str(row.number),
+                prompt=conversation_text(prompt),
+                columns=row.carried,
+            )
+            for row, text, prompt in zip(rows, texts, prompts, strict=True)
+        ]
+
+
+class Validator:
+    """Validates every few steps and after the last one, and keeps the adapter that did best.
+
+    Args:
+        rows: the validation questions; without any, no step is validated.
+    """
+
+    def __init__(self, examiner: Examiner, rows: Sequence[Row]) -> None:
+        self._examiner = examiner
+        self._rows = rows
+        self._train = examiner.config.train
+
+    def due(self, step: int) -> bool:
+        """Whether the policy is to be validated after this step."""
+        every = self._train.validate_every
+        return bool(self._rows) and every > 0 and (step % every == 0 or step == self._train.steps)
+
+    def validate(self, step: int) -> None:
+        """Answer the validation questions after a step, record how it went, and keep the adapter if it is the best.
+
+        Raises:
+            Stopped: the user asked the job to stop meanwhile; nothing is kept.
+        """
+        file = f"validation-{step:06d}.parquet"
+        scores = self._examiner.examine(self._rows, file, "answering validation questions")
+        assert scores is not None
+        found = Validation(
+            step=step,
+            rows=len(self._rows),
+            reward=float(scores.rewards.mean()),
+            well_formed=float(scores.well_formed.mean()),
+            components=scores.means(),
+            file=file,
+        )
+        self._examiner.reporter.event("validation", **found.data())
+        self._keep_if_best(Best(step, self._first_reward(scores), found.well_formed))
+
+    def _first_reward(self, scores: Scores) -> float:
+        """Mean reward under the weights that the run started with, so that moving one does not move the yardstick."""
+        reward = self._examiner.config.reward
+        components = fill_missing(scores.components, np.arange(len(scores.valid)))
+        return float(combine(components, reward.weight_vector, scores.valid, reward.invalid_reward).mean())
+
+    def _keep_if_best(self, found: Best) -> None:
+        run = self._examiner.run
+        before = read_best(run)
+        if before is None or found.reward > before.reward:
+            keep_best(run, found, lambda folder: self._examiner.trainer.save_model(str(folder)))

@@ -1,0 +1,93 @@
+"""vLLM as the writer of completions: in the training process, or as a server on GPUs of its own.
+
+TRL talks to both and keeps their weights equal to the policy's. A server is a child of the job, on the loopback
+address only, and ends with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from core.config import RunConfig
+from core.engine.device import Compute
+from core.errors import ModelError
+from core.models import locate
+from core.paths import Home
+from core.places import SERVER_GPUS
+from core.ports import LOOPBACK, free_port
+from core.processes import tethered
+
+_START_SECONDS = 600.0
+_STOP_SECONDS = 20.0
+_PROMPT_ROOM = 8
+"""Tokens beside prompt and completion that vLLM is given room for."""
+
+
+def vllm_settings(config: RunConfig, compute: Compute) -> dict[str, Any]:
+    """The fields of TRL's GRPOConfig that have to do with vLLM; none where the policy writes for itself."""
+    if compute.generation == "plain":
+        return {}
+    common: dict[str, Any] = {"use_vllm": True, "vllm_max_model_length": model_length(config)}
+    if compute.generation == "vllm":
+        return {**common, "vllm_mode": "colocate", "vllm_gpu_memory_utilization": config.train.vllm_memory}
+    return {
+        **common,
+        "vllm_mode": "server",
+        "vllm_server_base_url": os.environ.get(_SERVER_URL, f"http://{LOOPBACK}:8000"),
+        "vllm_server_timeout": _START_SECONDS,
+        "vllm_group_port": free_port(),
+    }
+
+
+_SERVER_URL = "GRPO_STUDIO_VLLM_SERVER"
+
+
+def model_length(config: RunConfig) -> int:
+    """Tokens that vLLM must be able to hold of one completion with its prompt."""
+    return config.train.max_prompt_length + config.train.max_completion_length + _PROMPT_ROOM
+
+
+@contextmanager
+def serving(config: RunConfig, compute: Compute, home: Home) -> Iterator[None]:
+    """Run a vLLM server for the length of a `with` block where the run wants one; TRL waits until it is ready.
+
+    Raises:
+        ModelError: it could not be started.
+    """
+    if compute.generation != "vllm_server":
+        yield
+        return
+    gpus = os.environ.get(SERVER_GPUS, "")
+    if not gpus:
+        raise ModelError("A vLLM server needs a GPU of its own and none is left for it. Choose vLLM in the process.")
+    url = f"http://{LOOPBACK}:{free_port()}"
+    os.environ[_SERVER_URL] = url
+    try:
+        with tethered(_command(config, home, url, gpus.split(",")), _environment(gpus), _STOP_SECONDS):
+            yield
+    finally:
+        os.environ.pop(_SERVER_URL, None)
+
+
+def _command(config: RunConfig, home: Home, url: str, gpus: list[str]) -> list[str]:
+    return [
+        sys.executable,
+        *("-m", "vllm.entrypoints.cli.main", "serve", locate(config.model, home)),
+        *("--host", LOOPBACK, "--port", url.rpartition(":")[2]),
+        *("--weight-transfer-config", json.dumps({"backend": "nccl"})),
+        *("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1"),
+        *("--max-model-len", str(model_length(config))),
+        *("--tensor-parallel-size", str(len(gpus))),
+        *("--gpu-memory-utilization", "0.8", "--dtype", "bfloat16"),
+    ]
+
+
+def _environment(gpus: str) -> dict[str, str]:
+    """The weights are sent through endpoints that vLLM opens in its development mode only."""
+    common = {name: value for name, value in os.environ.items() if name not in ("MASTER_ADDR", "MASTER_PORT")}
+    return {**common, "CUDA_VISIBLE_DEVICES": gpus, "VLLM_SERVER_DEV_MODE": "1", "VLLM_HOST_IP": LOOPBACK}

@@ -1,0 +1,241 @@
+"""The curves of a run in four groups, the reward first, each chart with a sentence that says how to read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import pandas as pd
+import streamlit as st
+
+from core.reward.formula import VALIDITY
+from core.reward.verdicts import component_title
+from core.runs import Run
+from core.training.best import read_best
+from studio import charts, run_charts
+from studio.curve_view import View
+from studio.feed import feed_of
+
+_HEIGHT, _TALL = 230, 320
+_SHOWN_VALIDATIONS = 100
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart.
+
+    Attributes:
+        columns: of the curves, those it needs; `score` and `effective` stand for those of every component.
+        reading: how to read it, in one sentence or two.
+        absent: why there is nothing to see when there is not.
+        wide: whether it takes the whole width.
+    """
+
+    title: str
+    draw: Callable[[View], charts.Option | None]
+    columns: tuple[str, ...]
+    reading: str
+    absent: str = ""
+    wide: bool = False
+
+
+GROUPS: dict[str, tuple[Panel, ...]] = {
+    "Reward": (
+        Panel(
+            "Total reward",
+            run_charts.reward,
+            ("reward", "reward_std"),
+            "Rising is good while the validation line rises with it: those questions are not trained on. If only the "
+            "training line rises, the model may be learning to please the score.",
+            wide=True,
+        ),
+        Panel(
+            "Score of each component",
+            run_charts.components,
+            ("score",),
+            "One that rises alone while the others fall is being bought at their cost.",
+        ),
+        Panel(
+            "What each component decides",
+            run_charts.effective,
+            ("effective",),
+            "A component's share of the differences inside a group: near zero, its weight has no effect.",
+            "No group has differed in its rewards yet, so no component has decided anything.",
+        ),
+        Panel(
+            "Format",
+            run_charts.form,
+            ("well_formed", "valid"),
+            "Completions that keep the tags; these should come near 100 % before the answers get better.",
+        ),
+        Panel(
+            "Spread of the rewards",
+            run_charts.spread,
+            ("reward_std",),
+            "How far the answers to one question lie apart: the model learns from these differences alone.",
+        ),
+        Panel(
+            "Groups that teach nothing",
+            run_charts.zero_variance,
+            ("zero_variance",),
+            "The share of questions whose answers all earned the same: when it stays high, most of the work is wasted.",
+        ),
+    ),
+    "Policy": (
+        Panel(
+            "Entropy",
+            run_charts.entropy,
+            ("entropy",),
+            "How open the choice of the next word is: a slow fall is learning, a sudden fall to zero means that it "
+            "always says the same.",
+            "The trainer has not measured the entropy.",
+        ),
+        Panel(
+            "Distance from the base model (KL)",
+            run_charts.kl,
+            ("kl",),
+            "A slow rise is learning; a steep one means that the model is leaving the language it knew.",
+            "The distance from the base model is not measured while beta is 0.",
+        ),
+        Panel(
+            "Held back by clipping",
+            run_charts.clipping,
+            ("clip_low", "clip_high"),
+            "The share of words whose change was limited: some is normal, much means that the steps are too large.",
+            "The trainer has not measured clipping.",
+        ),
+        Panel(
+            "Gradient norm",
+            run_charts.gradient,
+            ("grad_norm",),
+            "How strongly a step pulls at the model: single peaks are normal, a steady rise announces trouble.",
+            "The trainer has not measured the gradient.",
+        ),
+        Panel(
+            "Learning rate",
+            run_charts.learning_rate,
+            ("learning_rate",),
+            "How large the steps are by plan.",
+            "The trainer has not told the learning rate.",
+        ),
+    ),
+    "Completions": (
+        Panel(
+            "Length in tokens",
+            run_charts.length,
+            ("completion_tokens", "shortest", "longest", "ended_tokens"),
+            "A mean that creeps up to the limit often means that length is rewarded, not content.",
+            wide=True,
+        ),
+        Panel(
+            "Cut at the limit",
+            run_charts.truncation,
+            ("truncated",),
+            "Answers that were cut off cannot be complete: when it stays high, allow longer completions.",
+        ),
+    ),
+    "Machine": (
+        Panel(
+            "Time of a step",
+            run_charts.step_time,
+            ("generate_seconds", "score_seconds", "update_seconds"),
+            "Where the seconds go: what lies on top of each other adds up to the whole step.",
+            wide=True,
+        ),
+        Panel(
+            "GPU memory",
+            run_charts.gpu_memory,
+            ("gpu_bytes",),
+            "All programs together: near the card's limit the run may end for want of memory.",
+            "This run has not used a GPU.",
+        ),
+        Panel(
+            "Memory of the job",
+            run_charts.host_memory,
+            ("host_bytes",),
+            "It should level off after the first steps.",
+            "The job has not told how much memory it holds.",
+        ),
+    ),
+}
+
+
+def groups(run: Run, window: int | None) -> None:
+    """The charts of the group that is open, and with the first the table of validations."""
+    feed = feed_of(run)
+    tabs = st.tabs(list(GROUPS), key="curve_group", on_change="rerun")
+    for tab, (name, panels) in zip(tabs, GROUPS.items(), strict=True):
+        if tab.open:
+            view = View.of(feed, window, columns_of(panels, feed.components), read_best(run))
+            with tab:
+                _panels(panels, view)
+                if name == "Reward":
+                    validations(view)
+
+
+def columns_of(panels: Sequence[Panel], components: Sequence[str]) -> Iterator[str]:
+    """The columns of the curves that some charts need."""
+    of_each = {"score": components, "effective": (*components, VALIDITY)}
+    for column in (column for panel in panels for column in panel.columns):
+        yield from (f"{column} {name}" for name in of_each[column]) if column in of_each else (column,)
+
+
+def _panels(panels: tuple[Panel, ...], view: View) -> None:
+    drawn = [(panel, panel.draw(view)) for panel in panels]
+    for panel, option in drawn:
+        if panel.wide and option is not None:
+            _chart(panel, option, _TALL)
+    narrow = [(panel, option) for panel, option in drawn if option is not None and not panel.wide]
+    for start in range(0, len(narrow), 2):
+        for column, (panel, option) in zip(st.columns(2), narrow[start : start + 2], strict=False):
+            with column:
+                _chart(panel, option, _HEIGHT)
+    for panel, option in drawn:
+        if option is None:
+            st.caption(f"{panel.title}: {panel.absent}")
+
+
+def _chart(panel: Panel, option: charts.Option, height: int) -> None:
+    with st.container(border=True, height="stretch"):
+        st.markdown(f"**{panel.title}**")
+        st.echarts_chart(option, height=height, key=f"chart {panel.title}", alt=f"{panel.title} by step")
+        st.caption(panel.reading)
+
+
+def validations(view: View) -> None:
+    """Every validation as a row, the newest first."""
+    found = view.feed.validations[-_SHOWN_VALIDATIONS:][::-1]
+    if not found:
+        st.caption(
+            "Validation: this run has not answered validation questions yet. They are answered every few steps when "
+            "validate_every is above 0 and the data has a validation split."
+        )
+        return
+    st.markdown("**Validation questions**")
+    frame = pd.DataFrame(
+        {
+            "Step": [each.step for each in found],
+            "Mean reward": [each.reward for each in found],
+            "Well-formed": [100 * each.well_formed for each in found],
+            **{component_title(name): [each.components.get(name) for each in found] for name in found[0].components},
+            "Questions": [each.rows for each in found],
+            "Kept as": ["best" if view.best and each.step == view.best.step else "" for each in found],
+        }
+    )
+    score = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(
+        frame,
+        hide_index=True,
+        key="validations",
+        alt="Validation questions by step",
+        column_config={
+            "Mean reward": score,
+            "Well-formed": st.column_config.NumberColumn(format="%.0f %%"),
+            **dict.fromkeys(map(component_title, found[0].components), score),
+        },
+    )
+    if view.best:
+        st.caption(
+            f"The adapter after step {view.best.step:,} did best on the validation questions, by the weights that the "
+            f"run started with (mean reward {view.best.reward:.3f}), and is kept as the best one."
+        )
