@@ -46,6 +46,7 @@ class Status:
         error: one plain sentence when the run failed, or when one that waits in the queue could not be started yet.
         out_of_memory: whether it failed for want of memory, so that the same again would most likely fail again.
         gpus: the GPUs that the job was given, as `CUDA_VISIBLE_DEVICES` names them; none where there is no GPU.
+        dtype: the number format a training run computes in, such as `bfloat16`; a resume keeps to it.
         ticket: the place in the queue of a run that waits there; the lower one comes first.
     """
 
@@ -64,6 +65,7 @@ class Status:
     error: str = ""
     out_of_memory: bool = False
     gpus: tuple[str, ...] = ()
+    dtype: str = ""
     ticket: int = 0
 
     @property

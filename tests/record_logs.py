@@ -77,9 +77,10 @@ def readme() -> str:
     return (
         "# Logs of real training runs\n\n"
         "Each file holds the metrics, validations and weights of one training run, with numbers of five digits: what\n"
-        "the coach looks at. `python -m tests.record_logs` trained them with the studio's own code on a CPU; their\n"
-        "settings stand in `tests/recordings.py`. Runs named `demo`, `control` and `frozen` train the embedded model,\n"
-        "the others a tiny one that was taught the tags first.\n\n" + "\n".join(lines) + "\n"
+        "the coach looks at. `python -m tests.record_logs` trains them with the studio's own code on a CPU; their\n"
+        "settings stand in `tests/recordings.py`. Runs named `demo` and `control` train the embedded model, the\n"
+        "others a tiny one that was taught the tags first. The logs of the three demos are those of runs in the\n"
+        "studio that were stopped by hand, before some of the numbers were measured.\n\n" + "\n".join(lines) + "\n"
     )
 
 

@@ -30,23 +30,35 @@ class Compute:
     generation: Literal["plain", "vllm", "vllm_server"] = "plain"
 
 
-def compute_for(config: RunConfig) -> Compute:
-    """What a run computes with: as `choose_compute`, and vLLM for `auto` where it and a GPU are there."""
-    compute, wanted = choose_compute(), config.train.generation
+def compute_for(config: RunConfig, dtype: str = "") -> Compute:
+    """What a run computes with: as `choose_compute`, and vLLM for `auto` where it and a GPU are there.
+
+    Args:
+        dtype: the name of the number format that the run has used so far; empty at its first start.
+    """
+    compute, wanted = choose_compute(dtype), config.train.generation
     if wanted == "auto":
         there = compute.device.type == "cuda" and find_spec("vllm") is not None
         wanted = "vllm" if there else "plain"
     return replace(compute, generation=wanted)
 
 
-def choose_compute() -> Compute:
-    """The device and number format that run a training step fastest here, with PyTorch's threads set."""
+def choose_compute(dtype: str = "") -> Compute:
+    """The device and number format that run a training step fastest here, with PyTorch's threads set.
+
+    Args:
+        dtype: the name of the number format to use in any case.
+    """
     threads = cpu_cores()
     torch.set_num_threads(threads)
-    if torch.cuda.is_available():
-        dtype = torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
-        return Compute(torch.device("cuda"), dtype, threads)
-    return Compute(torch.device("cpu"), faster_cpu_dtype(), threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    return Compute(device, getattr(torch, dtype) if dtype else _fastest_dtype(device), threads)
+
+
+def _fastest_dtype(device: torch.device) -> torch.dtype:
+    if device.type == "cpu":
+        return faster_cpu_dtype()
+    return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float16
 
 
 def faster_cpu_dtype() -> torch.dtype:

@@ -76,6 +76,15 @@ class Reporter:
         """The phase that is going on."""
         return self._status.phase
 
+    @property
+    def dtype(self) -> str:
+        """The name of the number format that the run has used so far; empty at its first start."""
+        return self._status.dtype
+
+    def computes_in(self, dtype: str) -> None:
+        """Remember the number format, so that a resume goes on in the same one."""
+        self._status = replace(self._status, dtype=dtype)
+
     def begin(self, step: int) -> None:
         """Say that the job works and goes on after `step`; what was recorded of later steps is left behind."""
         self._writers = open_writers(self._run, self._run.config().reward.components, step)

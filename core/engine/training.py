@@ -57,7 +57,8 @@ def train(run: Run, home: Home, reporter: Reporter | None = None) -> None:
 def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: ExitStack) -> None:
     checkpoint = _begin(run, reporter)
     set_seed(config.train.seed)
-    compute = compute_for(config)
+    compute = compute_for(config, reporter.dtype)
+    reporter.computes_in(str(compute.dtype).removeprefix("torch."))
     print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
     point_trackers(config.train.trackers, run, home)
     opened.enter_context(serving(config, compute, home))

@@ -27,8 +27,9 @@ HARDLY_CUT = 0.05
 """How many answers a longer limit may still cut."""
 PAID = 0.25
 """Share of valid answers: where fewer earn anything, it is not the reward that makes them long."""
-SHRUNK = 0.4
-"""The demo's answers shrink to two thirds while it learns to stop in time; below two fifths they lose their content."""
+SHRUNK, VERY_SHORT = 0.5, 32
+"""The demo's answers shrink to two thirds, and to 28 tokens, while it learns to stop in time. A model that rambles at
+first may well halve its answers; in 32 tokens, of which the tags take a dozen, there is no room left for reasons."""
 
 A_FEW_TOKENS = 4
 _MULTIPLE = 8
@@ -109,7 +110,7 @@ def _against_length(record: Record) -> tuple[Mend, ...]:
 def length_down(record: Record) -> Finding | None:
     """Answers have become so short that they can hardly say anything."""
     length = record.change("completion_tokens", least=A_FEW_TOKENS)
-    if not (length.fell and length.after <= SHRUNK * length.before):
+    if not (length.fell and length.after <= min(SHRUNK * length.before, VERY_SHORT)):
         return None
     shortest = record.recent("shortest")
     least = f", the shortest {shortest:.0f}" if math.isfinite(shortest) else ""

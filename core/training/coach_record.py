@@ -41,11 +41,13 @@ class Change:
     Attributes:
         before, after: medians.
         sure: whether they differ by more than chance and by enough to matter.
+        chance: how far they may lie apart by chance alone; NaN when there is too little to tell.
     """
 
     before: float
     after: float
     sure: bool
+    chance: float = math.nan
 
     @property
     def rose(self) -> bool:
@@ -178,7 +180,7 @@ def change(values: Series, least: float, window: int = WINDOW) -> Change:
         return Change(math.nan, math.nan, sure=False)
     before, after = float(np.median(known[:count])), float(np.median(known[-count:]))
     chance = _STANDARD_ERRORS * noise(known) * _OF_MEDIAN * math.sqrt(2 / count)
-    return Change(before, after, sure=abs(after - before) > max(chance, least))
+    return Change(before, after, abs(after - before) > max(chance, least), chance)
 
 
 def noise(values: Series) -> float:
