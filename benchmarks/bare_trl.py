@@ -26,7 +26,7 @@ from core.engine.passes import choose_passes
 from core.engine.run_rows import prompt_dataset
 from core.engine.scorers import open_scorer
 from core.paths import Home
-from core.runs import Run
+from core.runs.run import Run
 
 
 class Clock(TrainerCallback):

@@ -28,16 +28,16 @@ from typing import Any
 
 from benchmarks import scratch_home
 from benchmarks.conditions import machine
-from core import jobs
-from core.completions import held_out
 from core.config import Example, RunConfig, with_changes
 from core.errors import StudioError
-from core.events import Metrics, latest_metrics, read_events
+from core.jobs import supervisor
+from core.jobs.spawning import JOB_ENVIRONMENT
 from core.paths import PROJECT, Home
 from core.presets import preset_config
 from core.prompts import PROMPTS
-from core.runs import Run
-from core.spawning import JOB_ENVIRONMENT
+from core.runs.completions import held_out
+from core.runs.events import Metrics, latest_metrics, read_events
+from core.runs.run import Run
 from core.train_config import ALL_PROJECTIONS
 
 EXAMPLE = Example(
@@ -127,7 +127,7 @@ def unsloth(home: Home, data: Path, out: Path) -> dict[str, Any]:
 def live(home: Home, data: Path, out: Path) -> dict[str, Any]:
     """Steps while a page watches, in turns with steps while none does, within one run."""
     with scratch_home(home) as work:
-        run = jobs.start(work, configured(data, {"train.steps": 60, "train.learning_rate": 0.0}), "live")
+        run = supervisor.start(work, configured(data, {"train.steps": 60, "train.learning_rate": 0.0}), "live")
         watched: list[int] = []
         while run.status().live:
             step_now = run.written_status().step
@@ -209,7 +209,7 @@ def server(home: Home, data: Path, out: Path) -> dict[str, Any]:
 
 def trained(home: Home, config: RunConfig) -> Run:
     """A run that has finished; its log is shown when it has not."""
-    run = jobs.start(home, config, "gpu")
+    run = supervisor.start(home, config, "gpu")
     while run.status().live:
         time.sleep(0.5)
     require_finished(run)

@@ -17,8 +17,8 @@ import psutil
 from playwright.sync_api import Browser, sync_playwright
 
 from benchmarks import scratch_home
-from core import jobs
 from core.config import with_changes
+from core.jobs import supervisor
 from core.paths import PROJECT, Home
 from core.presets import preset_config
 
@@ -92,7 +92,7 @@ def _open(browser: Browser, url: str) -> float:
 
 def _watching_share(browser: Browser, url: str, server: psutil.Process, home: Home) -> float:
     """The server's processor time while a tab watches a running job, over the time of the cores that the job has."""
-    run = jobs.start(home, with_changes(preset_config("demo"), {"train.held_out_rows": 0}), "bench")
+    run = supervisor.start(home, with_changes(preset_config("demo"), {"train.held_out_rows": 0}), "bench")
     try:
         with browser.new_context() as context:
             page = context.new_page()
@@ -104,5 +104,5 @@ def _watching_share(browser: Browser, url: str, server: psutil.Process, home: Ho
             spent = sum(server.cpu_times()[:2]) - before
             return spent / (time.perf_counter() - start) / (psutil.cpu_count() or 1)
     finally:
-        jobs.stop(run)
-        jobs.wait(run, 120)
+        supervisor.stop(run)
+        supervisor.wait(run, 120)

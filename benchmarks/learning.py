@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from core import jobs
-from core.completions import held_out
 from core.config import with_changes
 from core.errors import StudioError
-from core.events import latest_metrics, read_events
+from core.jobs import supervisor
 from core.paths import Home
 from core.presets import preset_config
-from core.runs import Run
+from core.runs.completions import held_out
+from core.runs.events import latest_metrics, read_events
+from core.runs.run import Run
 
 SEEDS = (0, 1, 2)
 SECONDS = 360.0
@@ -41,7 +41,7 @@ def _train(home: Home, seed: int, control: bool) -> dict[str, Any]:
     changes: dict[str, Any] = {"train.seed": seed, "name": "control" if control else "demo"}
     if control:
         changes["train.learning_rate"] = 0.0
-    run = jobs.start(home, with_changes(preset_config("demo"), changes), "control" if control else "learning")
+    run = supervisor.start(home, with_changes(preset_config("demo"), changes), "control" if control else "learning")
     while run.status().live:
         time.sleep(1)
     if run.status().state != "finished":

@@ -20,14 +20,14 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 from benchmarks import scratch_home
 from benchmarks.interface import _server
-from core.completions import step_file
 from core.config import with_changes
 from core.engine.reporting import write_completions
-from core.events import EventWriter, Metrics, Validation
 from core.paths import Home
 from core.presets import preset_config
 from core.reward.scoring import Sample, Scores
-from core.runs import Run, create_run
+from core.runs.completions import step_file
+from core.runs.events import EventWriter, Metrics, Validation
+from core.runs.run import Run, create_run
 from core.training.curve_files import Rows
 from core.training.curves import CurveReader, CurveWriter
 from core.training.groups import GroupWriter

@@ -22,7 +22,7 @@ from pathlib import Path
 from core.data.sources import import_table
 from core.data.tables import find_table
 from core.paths import Home
-from core.tasks import silent
+from core.jobs.tasks import silent
 home = Home.open(Path(path).parent / "home")
 count = find_table(home, import_table(home, {"origin": "file", "path": path}, silent)["table"]).about().rows
 """

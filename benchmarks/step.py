@@ -21,17 +21,17 @@ from typing import Any
 import numpy as np
 
 from benchmarks import scratch_home
-from core import jobs
-from core.completions import read_completions, step_file
 from core.config import with_changes
 from core.engine.reporting import Reporter
 from core.errors import StudioError
-from core.events import EventTail, Metrics, latest_metrics, read_events
+from core.jobs import supervisor
+from core.jobs.spawning import JOB_ENVIRONMENT
 from core.paths import PROJECT, Home
 from core.presets import preset_config
 from core.reward.scoring import Sample, Scores
-from core.runs import Run, create_run
-from core.spawning import JOB_ENVIRONMENT
+from core.runs.completions import read_completions, step_file
+from core.runs.events import EventTail, Metrics, latest_metrics, read_events
+from core.runs.run import Run, create_run
 
 STEPS = 4
 WARM_UP = 1
@@ -43,7 +43,7 @@ def measure(home: Home) -> dict[str, Any]:
         {"train.steps": STEPS, "train.learning_rate": 0.0, "train.held_out_rows": 0, "train.save_every": STEPS},
     )
     with scratch_home(home) as work:
-        run = jobs.start(work, config, "bench")
+        run = supervisor.start(work, config, "bench")
         studio = _follow(run)
         (work.cache / "scores.sqlite").unlink()  # the bare script must not find scores that are known already
         bare = _bare(run, work)

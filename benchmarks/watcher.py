@@ -13,7 +13,7 @@ from pathlib import Path
 from streamlit.testing.v1 import AppTest
 
 from core.paths import PROJECT
-from core.runs import Run
+from core.runs.run import Run
 
 
 def main(root: Path, run: Run, until: int) -> None:

@@ -88,7 +88,8 @@ class DataConfig(Settings):
     """The columns of a file; prepared data sets have theirs."""
     fingerprint: str = ""
     """What the data was when the run was started: of a prepared data set see `core.data.prepared`, of a file its
-    SHA-256. Filled in by `core.jobs.start`; a run is refused when the data has changed since. Empty is not compared."""
+    SHA-256. Filled in by `core.jobs.supervisor.start`; a run is refused when the data has changed since. Empty is not
+    compared."""
 
     @property
     def prepared(self) -> str | None:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from core.runs import list_runs
+from core.runs.run import list_runs
 from studio import live, navigation, overview, run_actions, settings, state
 
 home = settings.open_home()

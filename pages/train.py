@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.errors import StudioError
-from core.runs import list_runs
+from core.runs.run import list_runs
 from studio import output, run_actions, run_view, settings, state, train_form
 
 home = settings.open_home()

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.config import RunConfig
-from core.runs import Run
+from core.runs.run import Run
 from core.training.advice import Finding, Level, Mend
 from core.training.coach import LOOKS_AT, STARTS_WITH
 from core.training.coach_reader import advise

@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from core.events import Validation
+from core.runs.events import Validation
 from core.training.best import Best
 from core.training.curves import stretch
 from studio.feed import RunFeed, WeightsChange

@@ -9,8 +9,8 @@ import streamlit as st
 
 from core.data.draft import Draft, DropRows, Mend, Redact, Resplit, StripReasoning
 from core.data.tables import Table
+from core.jobs.tasks import REQUEST, Task
 from core.paths import Home
-from core.tasks import REQUEST, Task
 from studio import data_draft, data_tasks, output, state
 
 _PREVIEWED = 20

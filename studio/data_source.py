@@ -14,8 +14,8 @@ from core.data.formats import SUFFIXES
 from core.data.sources import MEDICAL_REASONING, File, Hub, Peek, Sample, parse_source, peek
 from core.data.tables import About, Table, list_tables
 from core.errors import StudioError
+from core.jobs.tasks import Task
 from core.paths import Home
-from core.tasks import Task
 from studio import data_draft, data_tasks, output, state
 from studio.uploads import store_upload
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import streamlit as st
 
-from core import jobs
 from core.errors import RunError, StudioError
-from core.job_folder import Status
+from core.jobs import supervisor
+from core.jobs.folder import Status
+from core.jobs.tasks import REQUEST, Task
 from core.paths import Home, is_name
-from core.tasks import REQUEST, Task
 from studio import live, output, settings, state
 
 
@@ -37,7 +37,7 @@ def start(home: Home, kind: str, arguments: Mapping[str, Any]) -> None:
     """Start a task; the page finds it again by its arguments. An import is named in the address."""
     form = _form(kind, arguments.get("table", ""))
     try:
-        task = jobs.start_task(home, kind, arguments)
+        task = supervisor.start_task(home, kind, arguments)
     except StudioError as error:
         state.refuse(form, str(error))
         return
@@ -112,4 +112,4 @@ def _bar(task: Task) -> None:
 
 def _stop(task: Task) -> None:
     with suppress(RunError):  # it has just ended by itself
-        jobs.stop(task)
+        supervisor.stop(task)

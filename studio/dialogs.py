@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import streamlit as st
 
-from core import jobs, queue
 from core.errors import StudioError
+from core.jobs import queue, supervisor
 from core.paths import Home
-from core.runs import Run
+from core.runs.run import Run
 from studio import output
 
 
@@ -84,14 +84,14 @@ def _explain_stop(run: Run) -> None:
 
 
 def _ways_to_stop(home: Home, run: Run) -> list[Answer]:
-    save = Answer("Stop and save", "confirm_stop", lambda: jobs.stop(run), primary=True)
+    save = Answer("Stop and save", "confirm_stop", lambda: supervisor.stop(run), primary=True)
     now = Answer("Stop now", "confirm_stop_now", lambda: _stop_now(home, run))
     asked_already = run.status().state == "stopping"
     return [*([] if asked_already else [save]), now, Answer("Keep running", "keep_running")]
 
 
 def _stop_now(home: Home, run: Run) -> None:
-    jobs.stop_now(run)
+    supervisor.stop_now(run)
     queue.go_on(home)  # it cannot leave anybody behind who does that
 
 

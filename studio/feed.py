@@ -18,8 +18,8 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import StudioError
-from core.events import Event, EventTail, Metrics, Validation
-from core.runs import Run
+from core.runs.events import Event, EventTail, Metrics, Validation
+from core.runs.run import Run
 from core.training.curves import CurveReader, CurveReplay, has_curves, rebuild
 
 _KEPT_NOTES = 50

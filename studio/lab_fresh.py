@@ -7,7 +7,7 @@ import streamlit as st
 from core.config import EMBEDDED_POLICY, PREPARED, SAMPLE
 from core.data.prepared import list_prepared
 from core.paths import Home
-from core.runs import list_runs
+from core.runs.run import list_runs
 from studio import lab_state, lab_tasks, output, state
 
 _RUN, _MODEL, _DATA, _PROMPTS, _GROUP, _SEED = (

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from core.completions import kept_steps
 from core.config import RewardConfig
 from core.lab.boards import BUNDLED, RUN, KeptBoard, bundled_board, list_boards
 from core.paths import Home
 from core.reward.verdicts import component_title
-from core.runs import find_run, list_runs
+from core.runs.completions import kept_steps
+from core.runs.run import find_run, list_runs
 from studio import lab_state, lab_tasks, output
 from studio.lab_board import Opened
 

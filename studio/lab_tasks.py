@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from core import jobs
 from core.errors import StudioError
+from core.jobs import supervisor
+from core.jobs.tasks import Task
 from core.paths import Home
-from core.tasks import Task
 from studio import data_tasks, lab_state, state
 
 Kind = Literal["sample", "measure", "fit", "stress", "try_reward"]
@@ -17,7 +17,7 @@ Kind = Literal["sample", "measure", "fit", "stress", "try_reward"]
 def start(home: Home, kind: Kind, arguments: Mapping[str, Any]) -> None:
     """Start a task whose result the page waits for. A callback."""
     try:
-        task = jobs.start_task(home, kind, arguments)
+        task = supervisor.start_task(home, kind, arguments)
     except StudioError as error:
         state.refuse(kind, str(error))
         return

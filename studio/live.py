@@ -15,10 +15,10 @@ import pandas as pd
 import streamlit as st
 
 from core.config import RunConfig
-from core.events import Metrics
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import MEANINGS, component_title, validity_word, weight_word
-from core.runs import Run
+from core.runs.events import Metrics
+from core.runs.run import Run
 from studio import output, run_panels, words
 from studio.feed import RunFeed, feed_of
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from core.completions import Completion, kept_steps, read_completions, step_file
 from core.config import Tags
 from core.reward.verdicts import component_title
-from core.runs import Run
+from core.runs.completions import Completion, kept_steps, read_completions, step_file
+from core.runs.run import Run
 from core.training.groups import GroupReader
 from studio import output, state
 from studio.charts import TEAL, Band, Curve, Option, curves_option

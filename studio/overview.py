@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.machine import Machine
 from core.paths import Home
-from core.run_lines import RunLine
+from core.runs.lines import RunLine
 from core.text import duration
 from studio import navigation, output, runs_list, state, words
 from studio.feed import feed_of

@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.config import RunConfig
 from core.errors import StudioError
+from core.jobs.tasks import Task
 from core.paths import Home
-from core.run_difference import difference
-from core.tasks import Task
+from core.runs.difference import difference
 from core.training import preflight_task
 from core.training.preflight import PreflightResult, expected_seconds, is_measured, settings_hash, verdict
 from core.training.preflight_rules import judge

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
-from core.completions import HeldOut, held_out
 from core.config import RunConfig, Tags
-from core.runs import Run
+from core.runs.completions import HeldOut, held_out
+from core.runs.run import Run
 from studio import output
 from studio.settings import LOG_LINES
 

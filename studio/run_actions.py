@@ -7,10 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from core import jobs, queue
 from core.errors import Busy, StudioError
+from core.jobs import queue, supervisor
 from core.paths import Home
-from core.runs import Run
+from core.runs.run import Run
 from core.training import control
 from studio import dialogs, output, run_weights, state
 
@@ -74,7 +74,7 @@ def _resume(home: Home, run: Run) -> None:
         return
     try:
         with st.spinner("Starting the job"):
-            jobs.resume(home, run)
+            supervisor.resume(home, run)
     except Busy as error:
         dialogs.offer_queue(home, run, str(error))
     except StudioError as error:

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import component_title
-from core.runs import Run
+from core.runs.run import Run
 from core.training.best import read_best
 from studio import charts, run_charts
 from studio.curve_view import View

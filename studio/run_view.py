@@ -9,7 +9,7 @@ import streamlit as st
 from core.config import RunConfig
 from core.errors import StudioError
 from core.paths import Home
-from core.runs import Run
+from core.runs.run import Run
 from studio import coach_panel, forms, live, microscope, output, results, settings
 from studio.curve_view import WINDOWS
 from studio.feed import feed_of

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import streamlit as st
 
 from core.reward.verdicts import component_help, component_title
-from core.runs import Run
+from core.runs.run import Run
 from core.training import control
 from studio import dialogs, output, words
 from studio.feed import feed_of

@@ -8,8 +8,8 @@ import streamlit as st
 
 from core.errors import StudioError
 from core.paths import Home
-from core.run_labels import change_label
-from core.run_lines import RunLine
+from core.runs.labels import change_label
+from core.runs.lines import RunLine
 from studio import navigation, runs_dialogs, state
 
 MOST_COMPARED = 8

@@ -13,10 +13,10 @@ import streamlit as st
 
 from core.errors import StudioError
 from core.paths import Home
-from core.run_difference import differing
-from core.run_lines import RunLine, line_of
-from core.run_results import RunResults, results_of
-from core.runs import Run, find_run
+from core.runs.difference import differing
+from core.runs.lines import RunLine, line_of
+from core.runs.results import RunResults, results_of
+from core.runs.run import Run, find_run
 from core.training.curves import opened
 from studio import live, output, runs_curves, settings, state
 from studio.runs_actions import MOST_COMPARED

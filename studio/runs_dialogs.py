@@ -9,9 +9,9 @@ import streamlit as st
 
 from core.errors import StudioError
 from core.paths import Home
-from core.run_files import Size, delete_run, size_of
-from core.run_labels import MOST_TAGS, TAG_CHARACTERS, change_label
-from core.run_lines import RunLine
+from core.runs.files import Size, delete_run, size_of
+from core.runs.labels import MOST_TAGS, TAG_CHARACTERS, change_label
+from core.runs.lines import RunLine
 from studio import output, runs_zips
 from studio.dialogs import Answer, ask
 

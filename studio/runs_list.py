@@ -13,8 +13,8 @@ import streamlit as st
 from core.content_hash import content_hash
 from core.errors import StudioError
 from core.paths import Home
-from core.run_lines import RunLine, Search, Stamp, all_tags, line_of, stamp_of
-from core.runs import Run, list_runs
+from core.runs.lines import RunLine, Search, Stamp, all_tags, line_of, stamp_of
+from core.runs.run import Run, list_runs
 from core.training.curves import has_curves, rebuild
 from studio import navigation, state, words
 

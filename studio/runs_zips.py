@@ -12,8 +12,8 @@ import streamlit as st
 
 from core.errors import StudioError
 from core.paths import Home
-from core.run_export import exports_folder
-from core.run_import import import_run
+from core.runs.export import exports_folder
+from core.runs.importing import import_run
 from studio import data_tasks, output
 
 _KIND = "export_run"

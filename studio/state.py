@@ -15,7 +15,7 @@ import streamlit as st
 from core.data.tables import Table, find_table
 from core.errors import ConfigError
 from core.paths import Home
-from core.runs import Run, find_run, list_runs
+from core.runs.run import Run, find_run, list_runs
 
 _RUN = "run"
 """The query parameter that names the open run, so that a reload finds it again."""

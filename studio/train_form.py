@@ -7,12 +7,12 @@ from functools import partial
 
 import streamlit as st
 
-from core import jobs, queue
 from core.config import DataConfig, RewardConfig, RunConfig, with_changes
 from core.errors import StudioError
+from core.jobs import queue, supervisor
 from core.paths import Home
 from core.presets import SIZES, preset_config
-from core.runs import Run
+from core.runs.run import Run
 from core.training.model_shape import model_shape
 from studio import output, preflight_panel, state, train_plan, train_questions
 from studio.train_origin import Origin, origin
@@ -124,7 +124,7 @@ def _buttons(home: Home, config: RunConfig | None) -> None:
         help="It starts by itself when this machine has room for it, also when the browser is closed.",
     )
     if start and config:
-        _open(partial(jobs.start, home, config))
+        _open(partial(supervisor.start, home, config))
     elif wait and config:
         _open(partial(_queued, home, config))
 

@@ -12,7 +12,7 @@ from core.config import EMBEDDED_POLICY, RunConfig, with_changes
 from core.data.prepared import find
 from core.errors import DataError, StudioError
 from core.paths import Home
-from core.runs import find_run
+from core.runs.run import find_run
 from studio import output, state
 
 

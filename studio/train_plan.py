@@ -13,7 +13,7 @@ from core.errors import StudioError
 from core.machine import Machine
 from core.paths import Home
 from core.presets import SIZES, size_note
-from core.run_difference import difference
+from core.runs.difference import difference
 from core.training import capabilities, memory
 from core.training.advice import Finding
 from core.training.fields import label

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.config import RewardConfig, RunConfig
-from core.events import Metrics
-from core.job_folder import State, Status
+from core.jobs.folder import State, Status
 from core.reward.formula import PRESETS
 from core.reward.verdicts import component_title
+from core.runs.events import Metrics
 from core.text import duration
 
 Colour = Literal["red", "orange", "yellow", "green", "blue", "gray", "violet"]

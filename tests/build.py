@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.events import Metrics
+from core.runs.events import Metrics
 
 
 def metrics(step: int, **changes: Any) -> Metrics:

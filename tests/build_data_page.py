@@ -12,9 +12,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.draft import Draft
 from core.data.tables import Table
-from core.job_folder import Status
+from core.jobs.folder import Status
+from core.jobs.tasks import Task, create_task
 from core.paths import PROJECT, Home
-from core.tasks import Task, create_task
 
 DATA = str(PROJECT / "pages" / "data.py")
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from core.config import RunConfig
-from core.job_folder import State
+from core.jobs.folder import State
+from core.jobs.tasks import Task, create_task
 from core.paths import Home, write_json
-from core.tasks import Task, create_task
 from core.training import preflight_task
 from core.training.preflight import Measured, Memory, PreflightResult, settings_hash
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from core.config import RunConfig
-from core.events import EventWriter, Metrics
 from core.paths import Home
-from core.runs import Run, create_run
+from core.runs.events import EventWriter, Metrics
+from core.runs.run import Run, create_run
 from core.training.curves import open_writers
 
 

@@ -11,11 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import psutil
 
-from core.completions import AFTER, BEFORE
 from core.config import RunConfig, Tags, with_changes
 from core.engine.reporting import write_completions
-from core.events import EventWriter, Metrics
-from core.job_folder import State
+from core.jobs.folder import State
 from core.paths import Home
 from core.presets import preset_config
 from core.reward.advantages import advantages, effective_weights
@@ -23,7 +21,9 @@ from core.reward.formula import VALIDITY, combine
 from core.reward.parsing import parse
 from core.reward.scoring import Sample, Scores
 from core.reward.text_measures import tag_score
-from core.runs import CHECKPOINT_LAST_FILE, Run, create_run
+from core.runs.completions import AFTER, BEFORE
+from core.runs.events import EventWriter, Metrics
+from core.runs.run import CHECKPOINT_LAST_FILE, Run, create_run
 from core.training.curves import CurveWriter
 from core.training.groups import GroupWriter
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 
 from core.data.sources import import_table
 from core.data.tables import Table, find_table
+from core.jobs.tasks import silent
 from core.paths import Home
-from core.tasks import silent
 from tests.build_workbook import write_workbook
 
 CSV = "question,answer\nWhy?,Because.\nHow?,So.\n"

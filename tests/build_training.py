@@ -12,9 +12,9 @@ from core.config import RunConfig
 from core.engine.reporting import Reporter
 from core.engine.trainer import SharedPromptTrainer
 from core.engine.training import train
-from core.events import Metrics
 from core.paths import Home
-from core.runs import Run, create_run
+from core.runs.events import Metrics
+from core.runs.run import Run, create_run
 
 GOOD = "<reasoning>Pain.</reasoning><answer>Give oxygen and adrenaline.</answer>"
 SHORT = "<reasoning>Pain.</reasoning><answer>Oxygen.</answer>"

@@ -25,11 +25,11 @@ from core.config import RunConfig, with_changes
 from core.datasets import TRAIN, Row, read_rows
 from core.engine.training import train
 from core.errors import Diverged
-from core.events import Event, read_events
 from core.json_lines import json_line
 from core.paths import Home
 from core.reward.custom_files import keep, sources, unhashed
-from core.runs import Run, create_run
+from core.runs.events import Event, read_events
+from core.runs.run import Run, create_run
 from tests.recordings import LOGS, RECORDINGS, SYSTEM, TAUGHT, Recording
 from tests.tiny import END, TEMPLATE
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from core.config import RunConfig, with_changes
-from core.events import Metrics, Validation, latest_metrics, read_events
 from core.presets import preset_config
 from core.reward.formula import PRESETS
+from core.runs.events import Metrics, Validation, latest_metrics, read_events
 from core.train_config import ALL_PROJECTIONS
 
 LOGS = Path(__file__).parent / "logs"

@@ -16,7 +16,7 @@ import pytest
 from core.paths import PROJECT
 
 ENGINE_USERS = {
-    "core/worker.py",
+    "core/jobs/worker.py",
     "core/__main__.py",
     "core/commands/cli.py",
     "core/data/sources.py",  # its task downloads data sets

@@ -26,12 +26,12 @@ from core.commands.train import add_train_verb
 from core.commands.verbs import add_verb
 from core.config import RewardConfig, Tags
 from core.errors import StudioError
+from core.jobs.spawning import JOB_ENVIRONMENT
 from core.json_lines import json_line
 from core.machine import Machine
 from core.models import EMBEDDED, prepared_folder
 from core.paths import Home
 from core.reward.scoring import Scorer
-from core.spawning import JOB_ENVIRONMENT
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

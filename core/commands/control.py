@@ -6,12 +6,12 @@ import argparse
 from collections.abc import Sequence
 from typing import Any
 
-from core import jobs, queue
 from core.commands.follow import started
 from core.commands.verbs import Verb, add_verb
 from core.errors import ConfigError
+from core.jobs import queue, supervisor
 from core.paths import Home
-from core.runs import find_run
+from core.runs.run import find_run
 from core.training import control
 
 
@@ -36,10 +36,10 @@ def stop(options: argparse.Namespace, home: Home) -> Any:
     if run.status().state == "queued":
         queue.remove(home, run)
     elif options.now:
-        jobs.stop_now(run)
+        supervisor.stop_now(run)
         queue.go_on(home)
     else:
-        jobs.stop(run)
+        supervisor.stop(run)
         if not options.json:
             print(f"{run.id} stops after its current step and keeps its checkpoint.")
         return {"run": run.id, "state": "stopping"}
@@ -73,7 +73,7 @@ def resume(options: argparse.Namespace, home: Home) -> Any:
         queue.add(home, run)
         queue.start_next(home)
     else:
-        jobs.resume(home, run)
+        supervisor.resume(home, run)
     return started(run, options)
 
 

@@ -8,13 +8,13 @@ from typing import Any
 from core.commands.reward_options import add_reward_options, chosen_reward
 from core.commands.verbs import add_verb
 from core.errors import ConfigError
+from core.jobs.tasks import silent
 from core.lab.boards import BUNDLED, resolved
 from core.lab.fit_result import Fit
 from core.lab.fitting import fit_task
 from core.paths import Home
 from core.reward.presets import check_new_name, save_preset
 from core.reward.ready import with_missing_hashes
-from core.tasks import silent
 from core.text import one_line
 
 

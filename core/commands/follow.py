@@ -7,11 +7,11 @@ import sys
 import time
 from typing import Any
 
-from core import jobs
 from core.commands.runs import show_run
 from core.errors import StudioError
-from core.events import Event, EventTail, Metrics
-from core.runs import Run
+from core.jobs import supervisor
+from core.runs.events import Event, EventTail, Metrics
+from core.runs.run import Run
 
 _POLL_SECONDS = 0.3
 
@@ -43,7 +43,7 @@ def follow(run: Run, options: argparse.Namespace) -> Any:
                 time.sleep(_POLL_SECONDS)
         except KeyboardInterrupt:
             print("Stopping after this step; the run keeps its checkpoint.", file=sys.stderr)
-            jobs.stop(run)
+            supervisor.stop(run)
     if run.status().state in ("failed", "interrupted"):
         raise StudioError(run.summary())
     return show_run(run, options)

@@ -12,14 +12,14 @@ from typing import Any
 from core.commands.verbs import Verb, add_verb
 from core.errors import RunError
 from core.paths import Home
-from core.run_difference import Setting, differing
-from core.run_export import export_run, export_to_home
-from core.run_files import delete_run, size_of
-from core.run_import import import_run
-from core.run_labels import Label, change_label
-from core.run_lines import RunLine, Search, line_of
-from core.run_results import RunResults, results_of
-from core.runs import Run, find_run, list_runs
+from core.runs.difference import Setting, differing
+from core.runs.export import export_run, export_to_home
+from core.runs.files import delete_run, size_of
+from core.runs.importing import import_run
+from core.runs.labels import Label, change_label
+from core.runs.lines import RunLine, Search, line_of
+from core.runs.results import RunResults, results_of
+from core.runs.run import Run, find_run, list_runs
 from core.text import duration, one_line
 
 

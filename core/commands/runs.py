@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from core import queue
 from core.commands.run_admin import add_search_options, found_lines
 from core.commands.verbs import add_verb
-from core.completions import held_out, summarise
+from core.jobs import queue
 from core.json_lines import json_line
 from core.paths import Home
-from core.runs import Run, find_run, list_runs
+from core.runs.completions import held_out, summarise
+from core.runs.run import Run, find_run, list_runs
 from core.text import duration, one_line, sparkline
 from core.training.advice import Finding
 from core.training.coach_reader import findings_of

@@ -8,17 +8,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from core import jobs, queue
 from core.commands.follow import follow, started
 from core.commands.verbs import add_verb
 from core.config import PREPARED, SAMPLE, DataConfig, RunConfig, read_config, with_changes
 from core.data.prepared import find, run_config
 from core.datasets import refuse_single_split
 from core.errors import ConfigError
+from core.jobs import queue, supervisor
 from core.paths import Home
 from core.presets import SIZES, preset_config
 from core.reward.presets import reward_named
-from core.runs import find_run
+from core.runs.run import find_run
 
 _SIZE = "demo"
 """What a run's size is when nobody says."""
@@ -63,7 +63,7 @@ def train(options: argparse.Namespace, home: Home) -> Any:
         run = queue.enqueue(home, config, prefix)
         queue.start_next(home)
         return started(run, options)
-    run = jobs.start(home, config, prefix)
+    run = supervisor.start(home, config, prefix)
     if options.detach:
         return started(run, options)
     if not options.json:

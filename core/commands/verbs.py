@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from core import jobs
 from core.errors import StudioError
-from core.job_folder import Status
+from core.jobs import supervisor
+from core.jobs.folder import Status
+from core.jobs.tasks import Task
 from core.paths import Home
-from core.tasks import Task
 
 Verb = Callable[[argparse.Namespace, Home], Any]
 """Does the work and returns what `--json` prints; None when it has printed all there is."""
@@ -34,7 +34,7 @@ def finish_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Any:
     Raises:
         StudioError: the task failed or was stopped; the message says why.
     """
-    task, phase = jobs.start_task(home, kind, arguments), ""
+    task, phase = supervisor.start_task(home, kind, arguments), ""
     while (status := _look(task)).live:
         if status.phase not in ("", phase):
             phase = status.phase
@@ -48,7 +48,7 @@ def finish_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Any:
 
 def _look(task: Task) -> Status:
     try:
-        return jobs.wait(task, _LOOK_SECONDS)
+        return supervisor.wait(task, _LOOK_SECONDS)
     except KeyboardInterrupt:
         print("Stopping.", file=sys.stderr)
         task.stop_request.touch()

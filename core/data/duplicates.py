@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import regex
 
-from core.tasks import Tell, silent
+from core.jobs.tasks import Tell, silent
 
 _Numbers = np.ndarray[Any, Any]
 _WORDS = regex.compile(r"[\p{L}\p{M}\p{N}_]+|[<>≤≥+±]")

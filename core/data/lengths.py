@@ -11,7 +11,7 @@ import numpy as np
 from core.config import Tags
 from core.data.draft import Draft
 from core.data.findings import Lengths, Rows, TokenCounter
-from core.tasks import Tell
+from core.jobs.tasks import Tell
 
 _CHUNK = 1_000
 """Texts between two words of progress."""

@@ -22,8 +22,8 @@ from core.data.split_names import parse_split
 from core.data.splits import assign
 from core.data.tables import ROW, Table, find_table, text_columns
 from core.errors import DataError
+from core.jobs.tasks import Tell, silent
 from core.paths import Home
-from core.tasks import Tell, silent
 
 PREVIEWED = 20
 _CHUNK = 1000

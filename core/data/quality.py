@@ -19,8 +19,8 @@ from core.data.mending import draft_of, prepared_rows
 from core.data.scan import scanning
 from core.data.tables import Table, find_table
 from core.errors import DataError
+from core.jobs.tasks import Tell, silent
 from core.paths import Home, write_json
-from core.tasks import Tell, silent
 
 __all__ = [
     "Finding",

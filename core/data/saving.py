@@ -33,9 +33,9 @@ from core.data.prepared import (
 from core.data.sources import workshop
 from core.data.tables import ROW, Table, find_table
 from core.errors import ConfigError, DataError
+from core.jobs.tasks import Tell, silent
 from core.paths import Home, new_folder, valid_name, write_bytes, write_json
 from core.prompts import check_prompt
-from core.tasks import Tell, silent
 
 _NAMED = 5
 """How many faulty rows a message names."""

@@ -14,7 +14,7 @@ from multiprocessing import get_context, parent_process
 from core.data.findings import Rows
 from core.data.identifiers import find_identifiers, may_identify
 from core.data.languages import language
-from core.tasks import Tell
+from core.jobs.tasks import Tell
 
 _Texts = tuple[str, str, tuple[str, ...]]
 """Of one row: the question, the answer, and the carried cells."""

@@ -21,8 +21,8 @@ from core.data.reading import ReadOptions, check_file, first_rows, open_records
 from core.data.tables import About, tables_folder
 from core.data.writing import write_parquet
 from core.errors import ConfigError
+from core.jobs.tasks import Tell
 from core.paths import SAMPLE_DATA, Home, is_name, storage_error, write_json
-from core.tasks import Tell
 
 _PARTIAL = ".import-"
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError, safe_open
 
-from core.runs import Run
+from core.runs.run import Run
 
 
 def last_whole_checkpoint(run: Run) -> tuple[Path | None, list[str]]:

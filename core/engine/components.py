@@ -9,7 +9,7 @@ from core.paths import Home
 from core.reward.custom_files import kept_sources, sources
 from core.reward.score_cache import ScoreCache
 from core.reward.scoring import Component
-from core.runs import Run
+from core.runs.run import Run
 
 
 def open_components(

@@ -17,6 +17,7 @@ from core.engine.generation import Sampling, generate
 from core.engine.policy import Policy, load_policy
 from core.engine.scorers import opened_scorer
 from core.errors import RunError
+from core.jobs.tasks import TaskStopped, Tell
 from core.lab import measuring
 from core.lab.board import Board
 from core.lab.boards import BUNDLED, RUN, add_measures, keep_copy, load_board, resolved, save_board
@@ -28,8 +29,7 @@ from core.presets import preset_config
 from core.prompts import conversation_text, whole_completion
 from core.reward.ready import ready_reward
 from core.reward.scoring import Sample
-from core.runs import Run, find_run
-from core.tasks import TaskStopped, Tell
+from core.runs.run import Run, find_run
 
 _SAMPLED, _COPIED = "samples", "measured"
 """What boards that a task makes are named."""

@@ -13,6 +13,7 @@ import torch
 from core.config import DEFAULT_TAGS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig
 from core.engine.device import choose_compute
 from core.engine.scorers import CausalLanguageModel, load_similarity
+from core.jobs.tasks import Tell, silent
 from core.lab.board import Board, column
 from core.lab.boards import bundled_completions
 from core.lab.measuring import SCORES, ShippedScore, measured
@@ -21,7 +22,6 @@ from core.paths import Home, write_bytes
 from core.reward.formula import PRESETS
 from core.reward.score_cache import ScoreCache
 from core.reward.scoring import Scorer
-from core.tasks import Tell, silent
 
 
 def asset_scores(home: Home, tell: Tell = silent) -> dict[str, ShippedScore]:

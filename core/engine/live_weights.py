@@ -10,9 +10,9 @@ from torch import Tensor
 from core.config import RunConfig
 from core.engine.reporting import Reporter
 from core.errors import ConfigError
-from core.events import read_events
 from core.reward.scoring import Scorer
-from core.runs import Run
+from core.runs.events import read_events
+from core.runs.run import Run
 from core.training.control import wanted_weights, with_weights
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from core.config import parse_config
 from core.engine.before_imports import before_imports
+from core.jobs.tasks import Tell
 from core.paths import Home
-from core.tasks import Tell
 
 
 def preflight(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:

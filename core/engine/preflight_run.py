@@ -17,7 +17,6 @@ import numpy as np
 
 from core import datasets as rows_of
 from core.chat import ChatModel
-from core.completions import Completion, read_completions, step_file
 from core.config import RunConfig, with_changes
 from core.engine.device import choose_compute
 from core.engine.memory_watch import MemoryWatch
@@ -25,14 +24,15 @@ from core.engine.training import train
 from core.engine.trial_reporter import TrialReporter
 from core.engine.validation import CPU_BATCH, GPU_BATCH
 from core.errors import Diverged, OutOfMemory, RewardError, RunError
-from core.events import Event, Metrics, latest_metrics, read_events
+from core.jobs.readiness import Ready, ready
+from core.jobs.tasks import Tell
 from core.locks import locked
 from core.machine import Machine
 from core.paths import Home
-from core.readiness import Ready, ready
 from core.reward.custom_files import keep
-from core.runs import Run, create_run
-from core.tasks import Tell
+from core.runs.completions import Completion, read_completions, step_file
+from core.runs.events import Event, Metrics, latest_metrics, read_events
+from core.runs.run import Run, create_run
 from core.training.memory import Estimate, estimate
 from core.training.preflight import Failure, Measured, PreflightResult, settings_hash, steps_of
 

@@ -13,11 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.completions import step_file
-from core.events import EventWriter, Kind, Metrics
-from core.job_folder import State
+from core.jobs.folder import State
 from core.reward.scoring import Sample, Scores
-from core.runs import Run
+from core.runs.completions import step_file
+from core.runs.events import EventWriter, Kind, Metrics
+from core.runs.run import Run
 from core.text import duration
 from core.training.control import pause_request
 from core.training.curves import CurveWriter, open_writers

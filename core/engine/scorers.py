@@ -22,7 +22,7 @@ from core.models import EMBEDDED, locate
 from core.paths import Home
 from core.reward.score_cache import ScoreCache
 from core.reward.scoring import Scorer, SimilarityModel
-from core.runs import Run
+from core.runs.run import Run
 
 MAX_TOKENS = 512
 BATCH = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.engine.before_imports import before_imports
 from core.paths import Home
-from core.runs import Run
+from core.runs.run import Run
 
 
 def train(run: Run, home: Home) -> None:

@@ -9,8 +9,8 @@ import psutil
 import torch
 
 from core.engine.group_reward import ScoredStep
-from core.events import Metrics
 from core.reward.advantages import group_spreads
+from core.runs.events import Metrics
 
 _FLAT = 1e-4
 """Advantages of a group that differ by less than this teach nothing."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping, Sequence
 
 from core.paths import Home
-from core.runs import Run
+from core.runs.run import Run
 
 _PROJECT = "grpo-studio"
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from transformers import PrinterCallback, set_seed
 
-from core.completions import AFTER, BEFORE
 from core.config import RunConfig
 from core.engine.backends import load_trainable
 from core.engine.checkpoints import checkpoint_step, last_whole_checkpoint
@@ -29,7 +28,8 @@ from core.engine.vllm_server import serving
 from core.lab.stress import run_warning
 from core.paths import Home
 from core.reward.scoring import Scorer
-from core.runs import Run
+from core.runs.completions import AFTER, BEFORE
+from core.runs.run import Run
 from core.training.best import mend_best
 
 _HELD_OUT = "answering held-out questions"

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from core.config import RunConfig
 from core.engine.memory_watch import MemoryWatch
 from core.engine.reporting import Reporter
-from core.job_folder import State
-from core.runs import Run
-from core.tasks import Tell
+from core.jobs.folder import State
+from core.jobs.tasks import Tell
+from core.runs.run import Run
 from core.training.preflight import PROMPTS
 
 _LONG_SECONDS = 60.0

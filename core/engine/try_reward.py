@@ -10,6 +10,7 @@ import numpy as np
 
 from core.engine.custom_component import CustomComponent, CustomRewardError
 from core.errors import MissingColumn
+from core.jobs.tasks import Tell
 from core.lab.board import Board, sample_key
 from core.lab.boards import load_board
 from core.lab.requests import checked
@@ -17,7 +18,6 @@ from core.paths import Home
 from core.reward.custom_files import source_of
 from core.reward.trial import Trial
 from core.reward.trial_request import TryRequest
-from core.tasks import Tell
 
 
 def try_reward(home: Home, arguments: Mapping[str, Any], progress: Tell) -> dict[str, Any]:

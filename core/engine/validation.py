@@ -12,11 +12,11 @@ from core.datasets import Row
 from core.engine.policy import Policy
 from core.engine.reporting import Reporter, write_completions
 from core.engine.trainer import RunTrainer
-from core.events import Validation
 from core.prompts import conversation_text, whole_completion
 from core.reward.formula import combine, fill_missing
 from core.reward.scoring import Sample, Scorer, Scores
-from core.runs import Run
+from core.runs.events import Validation
+from core.runs.run import Run
 from core.training.best import Best, keep_best, read_best
 
 CPU_BATCH, GPU_BATCH = 8, 64

@@ -16,11 +16,11 @@ from typing import Any
 from core.config import RunConfig
 from core.engine.device import Compute
 from core.errors import ModelError
+from core.jobs.places import SERVER_GPUS
+from core.jobs.processes import tethered
 from core.models import locate
 from core.paths import Home
-from core.places import SERVER_GPUS
 from core.ports import LOOPBACK, free_port
-from core.processes import tethered
 
 _START_SECONDS = 600.0
 _STOP_SECONDS = 20.0

@@ -22,7 +22,7 @@ from core.lab.run_boards import run_board
 from core.locks import locked
 from core.paths import ASSETS, Home, is_name, new_folder, valid_name
 from core.reward.scoring import Sample
-from core.runs import find_run
+from core.runs.run import find_run
 
 BUNDLED = "bundled"
 """The id of the board that comes with the studio."""

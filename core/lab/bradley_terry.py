@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import RewardConfig
+from core.jobs.tasks import Tell
 from core.lab.board import Board
 from core.reward.formula import Floats, combine
-from core.tasks import Tell
 
 OUTER_FOLDS = 10
 _INNER_FOLDS = 5

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from core.config import RewardConfig, validation_sentence
 from core.errors import ConfigError
+from core.jobs.tasks import Tell, silent
 from core.lab.board import Board
 from core.lab.boards import load_board
 from core.lab.bradley_terry import FLAT, OUTER_FOLDS, JudgedPairs, agrees, fitted_weights, held_out_agreement
@@ -25,7 +26,6 @@ from core.lab.votes import votes as kept_votes
 from core.lab.votes import votes_on
 from core.paths import Home
 from core.reward.formula import Floats, combine
-from core.tasks import Tell, silent
 
 FEWEST_PAIRS = 20
 """Below this the 95 % interval of a share spans more than 0.4 (binomial, near one half): no weight could be trusted."""

@@ -27,13 +27,13 @@ from core.config import (
     RewardConfig,
     Tags,
 )
+from core.jobs.tasks import Tell, silent
 from core.lab.board import Board, column, sample_key
 from core.paths import ASSETS
 from core.reward.formula import Floats
 from core.reward.parsing import parse
 from core.reward.scoring import Sample, Scorer, judged_texts, less_repetition, reference_fluency, repetitions, validity
 from core.reward.text_measures import tag_score
-from core.tasks import Tell, silent
 
 SCORES = ASSETS / "lab" / "scores.csv"
 REPETITION = "repeated share"

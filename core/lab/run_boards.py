@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 
-from core.completions import Completion, kept_steps, read_completions, step_file
 from core.config import RewardConfig
 from core.errors import DataError
 from core.lab.board import Board, column, in_groups
 from core.lab.measuring import light_board, with_measures, with_other_fluencies
 from core.reward.scoring import Sample
-from core.runs import Run
+from core.runs.completions import Completion, kept_steps, read_completions, step_file
+from core.runs.run import Run
 
 
 def run_board(run: Run, step: str) -> Board:

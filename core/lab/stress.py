@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 
 from core.config import DEFAULT_TAGS, EMBEDDED_POLICY, EMBEDDED_SIMILARITY, RewardConfig, Tags
 from core.errors import MissingColumn, RewardError, StudioError
+from core.jobs.tasks import Tell, silent
 from core.lab.board import Board
 from core.lab.measuring import light_board, measured, with_measures, with_shipped_scores
 from core.paths import ASSETS
 from core.reward.formula import VALIDITY, Floats, combine
 from core.reward.scoring import Sample, Scorer
-from core.tasks import Tell, silent
 
 PAIRS = ASSETS / "lab" / "stress.jsonl"
 REWARD = "reward"

@@ -7,7 +7,7 @@ from core.models import locate
 from core.paths import Home
 from core.reward.custom_files import kept_sources, source_of, sources
 from core.reward.judge_endpoint import judge_endpoint
-from core.runs import Run
+from core.runs.run import Run
 
 
 def ready_reward(home: Home, config: RewardConfig, run: Run | None = None) -> RewardConfig:

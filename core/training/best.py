@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from core.paths import write_json
-from core.runs import Run
+from core.runs.run import Run
 
 _FILE = "best.json"
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from core.config import RunConfig
-from core.events import Metrics, Validation
+from core.runs.events import Metrics, Validation
 from core.training import coach_lengths, coach_policy, coach_reward, coach_validation
 from core.training.advice import Finding, Level
 from core.training.coach_record import ENOUGH, Record

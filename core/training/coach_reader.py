@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from core.config import RunConfig
 from core.errors import ConfigError
-from core.events import Event, Metrics, Validation, each_event
-from core.runs import Run
+from core.runs.events import Event, Metrics, Validation, each_event
+from core.runs.run import Run
 from core.training.advice import Finding
 from core.training.coach import LOOKS_AT, STARTS_WITH, coach
 from core.training.control import with_weights

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.config import RunConfig
-from core.events import Metrics, Validation
+from core.runs.events import Metrics, Validation
 
 WINDOW = 10
 """How many steps "now" and "at the start" stand for at most: at 8 completions a step a share is then known to about
@@ -41,13 +41,13 @@ class Change:
     Attributes:
         before, after: medians.
         sure: whether they differ by more than chance and by enough to matter.
-        chance: how far they may lie apart by chance alone; NaN when there is too little to tell.
+        error: the standard error of their difference; NaN when there is too little to tell.
     """
 
     before: float
     after: float
     sure: bool
-    chance: float = math.nan
+    error: float = math.nan
 
     @property
     def rose(self) -> bool:
@@ -179,8 +179,8 @@ def change(values: Series, least: float, window: int = WINDOW) -> Change:
     if count == 0:
         return Change(math.nan, math.nan, sure=False)
     before, after = float(np.median(known[:count])), float(np.median(known[-count:]))
-    chance = _STANDARD_ERRORS * noise(known) * _OF_MEDIAN * math.sqrt(2 / count)
-    return Change(before, after, abs(after - before) > max(chance, least), chance)
+    error = noise(known) * _OF_MEDIAN * math.sqrt(2 / count)
+    return Change(before, after, abs(after - before) > max(_STANDARD_ERRORS * error, least), error)
 
 
 def noise(values: Series) -> float:

@@ -27,6 +27,8 @@ MANY_PASSES = 5
 """How often a question may come up before its answer is learned by heart; one to three passes are usual."""
 CARRIED_OVER = 0.5
 """What is learned of few questions should help with others at least half as much as with themselves."""
+ONE_SIDED = 2.0
+"""So many standard errors above what was measured lies only one in forty."""
 _VALIDATE_EVERY = 10
 _HELD_OUT = " on the validation questions"
 _UNKNOWN = Change(math.nan, math.nan, sure=False)
@@ -41,7 +43,7 @@ def overfit(record: Record) -> Finding | None:
     if rows is None or record.step * train.prompts_per_step / rows < MANY_PASSES:
         return None
     training, held = record.change("reward", RISE), _validated(record, "reward")
-    carried_over = held.after - held.before + held.chance  # at most
+    carried_over = held.after - held.before + ONE_SIDED * held.error  # at most
     if not (training.rose and carried_over < CARRIED_OVER * (training.after - training.before)):
         return None
     return Finding(

@@ -13,10 +13,10 @@ from pathlib import Path
 
 from core.config import RunConfig, with_changes
 from core.errors import RunError
-from core.events import read_events
-from core.job_folder import JobFolder
+from core.jobs.folder import JobFolder
 from core.paths import write_json
-from core.runs import Run
+from core.runs.events import read_events
+from core.runs.run import Run
 
 
 def pause_request(job: JobFolder) -> Path:

@@ -21,9 +21,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from core.events import Metrics
 from core.paths import storage_error, write_json
 from core.reward.formula import VALIDITY
+from core.runs.events import Metrics
 
 FACTOR = 8
 """How many records of one level a record of the next stands for."""

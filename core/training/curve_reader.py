@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from core.events import Metrics
 from core.reward.formula import VALIDITY
+from core.runs.events import Metrics
 from core.training.curve_files import (
     FACTOR,
     NO_COLUMNS,

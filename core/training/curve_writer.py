@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from core.events import Metrics
 from core.reward.formula import VALIDITY
+from core.runs.events import Metrics
 from core.training.curve_files import FACTOR, NUMBERS, Columns, Rows, last_step, level_file, merged, read_stats
 
 _BULK = FACTOR**5

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
-from core.completions import step_file
 from core.errors import RunError, StudioError
-from core.events import Event, Metrics, copy_milestones, each_event
 from core.locks import locked
 from core.paths import new_folder
-from core.runs import Run
+from core.runs.completions import step_file
+from core.runs.events import Event, Metrics, copy_milestones, each_event
+from core.runs.run import Run
 from core.training.curve_files import Columns
 from core.training.curve_reader import CurveReader, stretch
 from core.training.curve_writer import CurveWriter

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from core import jobs
 from core.config import RunConfig, parse_config
+from core.jobs import supervisor
+from core.jobs.readiness import ready
+from core.jobs.tasks import Task
 from core.paths import Home
-from core.readiness import ready
-from core.tasks import Task
 from core.training.preflight import PreflightResult, settings_hash
 
 KIND = "preflight"
@@ -38,4 +38,4 @@ def refuse(home: Home, config: RunConfig) -> None:
         DataError, ModelError, RewardError, ConfigError, StorageError: what the run needs is missing or wrong.
     """
     ready(home, config)
-    jobs.refuse_busy(home, config)
+    supervisor.refuse_busy(home, config)

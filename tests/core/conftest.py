@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from core.config import RunConfig, with_changes
-from core.job_folder import process
+from core.jobs.folder import process
 from core.paths import Home
 from core.presets import preset_config
-from core.runs import list_runs
+from core.runs.run import list_runs
 
 
 @pytest.fixture(scope="session")

@@ -13,9 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from transformers import TrainerControl, TrainerState
 
-from core import jobs
 from core.commands.cli import main
-from core.completions import BEFORE, held_out, read_completions, step_file
 from core.config import RunConfig, with_changes
 from core.data.draft import ColumnMapping
 from core.data.prepared import run_config
@@ -24,11 +22,13 @@ from core.engine.group_reward import GroupReward
 from core.engine.reporting import Reporter, write_completions
 from core.engine.run_callback import RunCallback
 from core.errors import RewardError
-from core.events import latest_metrics, read_events
+from core.jobs import supervisor
 from core.paths import Home
 from core.reward.score_cache import ScoreCache
 from core.reward.scoring import Sample, Scorer
-from core.runs import create_run, list_runs
+from core.runs.completions import BEFORE, held_out, read_completions, step_file
+from core.runs.events import latest_metrics, read_events
+from core.runs.run import create_run, list_runs
 from tests.build_tables import make_draft, make_table
 
 SPLITS = ("train", "train", "train", "test")
@@ -64,8 +64,8 @@ def config(home: Home, tiny_config: RunConfig) -> RunConfig:
 
 
 def test_a_custom_reward_is_trained_on_and_recorded(home: Home, config: RunConfig) -> None:
-    run = jobs.start(home, config)
-    assert jobs.wait(run, 300).state == "finished", run.log.read_text()
+    run = supervisor.start(home, config)
+    assert supervisor.wait(run, 300).state == "finished", run.log.read_text()
     metrics = latest_metrics(read_events(run.events))
     assert len(metrics) == 2 and all("sevenths" in m.components for m in metrics)
     scored = pq.read_table(step_file(run, 1)).to_pylist()
@@ -82,8 +82,8 @@ def test_a_custom_reward_is_trained_on_and_recorded(home: Home, config: RunConfi
 
 def test_a_custom_reward_that_breaks_ends_the_run_with_its_line(home: Home, config: RunConfig) -> None:
     (home.rewards / "sevenths.py").write_text("def reward(completions, **kwargs):\n    return [1 / 0]\n")
-    run = jobs.start(home, config)
-    status = jobs.wait(run, 300)
+    run = supervisor.start(home, config)
+    status = supervisor.wait(run, 300)
     assert status.state == "failed"
     assert "sevenths.py raised ZeroDivisionError: division by zero. Line 2 is: return [1 / 0]" in status.error
 
@@ -92,18 +92,18 @@ def test_a_run_goes_on_with_its_own_copy_and_a_new_one_takes_the_file_as_it_is(
     home: Home, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "spawn", lambda job, home: None)
-        run = jobs.start(home, config)
+        patched.setattr(supervisor, "spawn", lambda job, home: None)
+        run = supervisor.start(home, config)
     run.write_status(replace(run.written_status(), state="stopped"))
     (home.rewards / "sevenths.py").write_text("def reward(completions, **kwargs): return [0] * len(completions)\n")
-    jobs.resume(home, run)
-    assert jobs.wait(run, 300).state == "finished", run.log.read_text()
+    supervisor.resume(home, run)
+    assert supervisor.wait(run, 300).state == "finished", run.log.read_text()
     scored = [row for step in (1, 2) for row in pq.read_table(step_file(run, step)).to_pylist()]
     assert [row["sevenths"] for row in scored] == [len(row["completion"]) % 7 / 7 for row in scored]
     assert any(row["sevenths"] for row in scored)
     with monkeypatch.context() as patched:
-        patched.setattr(jobs, "spawn", lambda job, home: None)
-        again = jobs.start(home, run.config())
+        patched.setattr(supervisor, "spawn", lambda job, home: None)
+        again = supervisor.start(home, run.config())
     assert again.config().reward.custom[0].sha256 != run.config().reward.custom[0].sha256
     assert (again.rewards / "sevenths.py").read_bytes() == (home.rewards / "sevenths.py").read_bytes()
     assert (run.rewards / "sevenths.py").read_text() == SOURCE
@@ -112,12 +112,12 @@ def test_a_run_goes_on_with_its_own_copy_and_a_new_one_takes_the_file_as_it_is(
 def test_a_run_whose_own_copy_was_changed_is_not_resumed(
     home: Home, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobs, "spawn", lambda job, home: None)
-    run = jobs.start(home, config)
+    monkeypatch.setattr(supervisor, "spawn", lambda job, home: None)
+    run = supervisor.start(home, config)
     run.write_status(replace(run.written_status(), state="stopped"))
     (run.rewards / "sevenths.py").write_text(SOURCE + "# changed\n")
     with pytest.raises(RewardError, match=r"own copy of the custom reward sevenths, .*start a new run"):
-        jobs.resume(home, run)
+        supervisor.resume(home, run)
 
 
 def test_the_file_alone_says_what_a_custom_reward_was_given(home: Home, config: RunConfig) -> None:
@@ -141,7 +141,7 @@ def test_the_file_alone_says_what_a_custom_reward_was_given(home: Home, config: 
 def test_no_run_is_made_for_a_custom_reward_that_cannot_be_used(home: Home, config: RunConfig) -> None:
     (home.rewards / "sevenths.py").write_text("def reward(")
     with pytest.raises(RewardError, match=r"sevenths\.py cannot be used: Line 1"):
-        jobs.start(home, config)
+        supervisor.start(home, config)
     assert list_runs(home) == []
 
 
@@ -149,8 +149,8 @@ def test_the_job_itself_looks_at_the_hash_as_well(home: Home, config: RunConfig)
     run = create_run(home, config)  # with the hash of another file
     run.rewards.mkdir()
     (run.rewards / "sevenths.py").write_text(SOURCE)
-    jobs.spawn(run, home)
-    status = jobs.wait(run, 300)
+    supervisor.spawn(run, home)
+    status = supervisor.wait(run, 300)
     assert status.state == "failed" and "own copy of the custom reward sevenths" in status.error
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from core import jobs
 from core.commands.cli import main
-from core.completions import held_out, read_completions, step_file
 from core.config import EMBEDDED_POLICY, with_changes
 from core.engine.prepare import prepare
-from core.events import latest_metrics, read_events
+from core.jobs import supervisor
 from core.models import prepared_folder
 from core.paths import Home
 from core.presets import preset_config
+from core.runs.completions import held_out, read_completions, step_file
+from core.runs.events import latest_metrics, read_events
 
 pytestmark = pytest.mark.real
 
@@ -74,8 +74,8 @@ def test_scores_put_a_good_answer_above_the_others(
 
 def test_the_demo_trains_for_two_steps(embedded_home: Home) -> None:
     config = with_changes(preset_config("demo"), {"train.steps": 2, "train.held_out_rows": 2})
-    run = jobs.start(embedded_home, config)
-    status = jobs.wait(run, 170)
+    run = supervisor.start(embedded_home, config)
+    status = supervisor.wait(run, 170)
     assert status.state == "finished", run.log.read_text()
     metrics = latest_metrics(read_events(run.events))
     assert [m.step for m in metrics] == [1, 2]

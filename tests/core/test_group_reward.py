@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.completions import read_completions, step_file
 from core.config import RunConfig, with_changes
 from core.engine.trainer import SharedPromptTrainer
-from core.events import latest_metrics, read_events
 from core.paths import Home, write_json
 from core.reward.advantages import objective_advantages
 from core.reward.formula import combine
+from core.runs.completions import read_completions, step_file
+from core.runs.events import latest_metrics, read_events
 from core.train_config import Aggregation, Scaling
 from core.training.control import weights_request
 from tests.build_training import MIXED, after_step, trained, write_completions_of

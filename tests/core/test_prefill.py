@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from core.chat import ChatModel
-from core.completions import BEFORE, read_completions, step_file
 from core.config import PromptConfig, RunConfig, Tags, with_changes
 from core.datasets import read_rows
 from core.engine.device import choose_compute
@@ -19,12 +18,13 @@ from core.engine.policy import load_policy
 from core.engine.run_rows import choose_rows
 from core.engine.trainer import SharedPromptTrainer
 from core.engine.training import train
+from core.jobs.tasks import silent
 from core.lab.boards import load_board
 from core.paths import Home
 from core.presets import preset_config
 from core.prompts import EXAMPLES, begun_turn, conversation_text, merge_system, messages, whole_completion
-from core.runs import Run, create_run
-from core.tasks import silent
+from core.runs.completions import BEFORE, read_completions, step_file
+from core.runs.run import Run, create_run
 from tests import tiny
 
 TAGS = Tags(reasoning="think", answer="final")

@@ -17,12 +17,12 @@ from core.engine.memory_watch import MemoryWatch, host_peak
 from core.engine.preflight import preflight
 from core.engine.trial_reporter import TrialReporter
 from core.errors import DataError, RewardError, RunError
+from core.jobs.tasks import TaskStopped, Tell, silent
 from core.locks import locked
 from core.paths import Home
 from core.presets import preset_config
 from core.reward.scoring import Scorer
-from core.runs import create_run
-from core.tasks import TaskStopped, Tell, silent
+from core.runs.run import create_run
 from core.training import preflight_task
 from core.training.preflight import PreflightResult, expected_seconds, verdict
 from core.training.preflight_rules import judge
@@ -279,8 +279,8 @@ def test_the_most_memory_of_this_process_is_at_least_what_it_holds_now() -> None
 def test_a_busy_machine_refuses_a_pre_flight(home: Home, tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.build_runs import Plan, build_run
 
-    monkeypatch.setattr("core.places.CORES_FOR_A_RUN", 10_000)
-    monkeypatch.setattr("core.places.nvidia_gpus", lambda: ())
+    monkeypatch.setattr("core.jobs.places.CORES_FOR_A_RUN", 10_000)
+    monkeypatch.setattr("core.jobs.places.nvidia_gpus", lambda: ())
     preflight_task.refuse(home, config_of(tiny_models))
     build_run(home, Plan("running", done=3))
     with pytest.raises(RunError, match="is running"):

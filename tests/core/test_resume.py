@@ -12,12 +12,12 @@ import torch
 from safetensors.torch import load_file
 from trl.trainer.utils import RepeatSampler
 
-from core.completions import Completion, read_completions, step_file
 from core.config import RunConfig, with_changes
 from core.engine.data_order import EpochOrder
-from core.events import Metrics, latest_metrics, read_events
 from core.paths import PROJECT, Home, write_json
-from core.runs import Run, create_run
+from core.runs.completions import Completion, read_completions, step_file
+from core.runs.events import Metrics, latest_metrics, read_events
+from core.runs.run import Run, create_run
 from core.training.best import read_best
 from core.training.control import weights_request
 from core.training.curves import CurveReader
@@ -28,7 +28,7 @@ JOB = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from core import worker
+from core.jobs import worker
 from core.engine.reporting import Reporter
 from core.reward import scoring
 

@@ -10,17 +10,17 @@ import numpy as np
 import pytest
 from transformers import TrainerControl, TrainerState
 
-from core.completions import step_file
 from core.config import RunConfig
 from core.engine.group_reward import GroupReward, ScoredStep
 from core.engine.reporting import Reporter
 from core.engine.run_callback import RunCallback
 from core.engine.step_metrics import step_metrics
 from core.errors import Diverged
-from core.events import latest_metrics, read_events
 from core.paths import Home
 from core.reward.scoring import Sample
-from core.runs import Run, create_run
+from core.runs.completions import step_file
+from core.runs.events import latest_metrics, read_events
+from core.runs.run import Run, create_run
 from tests.build_scorers import arithmetic_scorer
 from tests.build_training import GOOD, INVALID, SHORT
 

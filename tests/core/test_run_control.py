@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import torch
 
-from core import worker
 from core.config import RunConfig, with_changes
 from core.engine import reporting, run_callback
 from core.engine.memory_errors import memory_errors_told
@@ -19,9 +18,10 @@ from core.engine.reporting import Reporter
 from core.engine.trainer import SharedPromptTrainer
 from core.engine.training import train
 from core.errors import Diverged, OutOfMemory
-from core.events import latest_metrics, read_events
+from core.jobs import worker
 from core.paths import Home
-from core.runs import Run, create_run
+from core.runs.events import latest_metrics, read_events
+from core.runs.run import Run, create_run
 from core.training.control import pause_request
 from tests.build_training import after_step
 

@@ -11,9 +11,9 @@ from transformers import TrainerCallback
 
 from core.config import RunConfig, with_changes
 from core.engine.trackers import point_trackers
-from core.events import latest_metrics, read_events
 from core.paths import Home
-from core.runs import create_run
+from core.runs.events import latest_metrics, read_events
+from core.runs.run import create_run
 from tests.build_training import MIXED, trained, write_completions_of
 
 VARIABLES = ("TENSORBOARD_LOGGING_DIR", "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "WANDB_RUN_ID", "WANDB_DIR")

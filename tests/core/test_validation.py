@@ -10,12 +10,12 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.completions import read_completions, step_file
 from core.config import RunConfig, with_changes
 from core.engine.trainer import RunTrainer
-from core.events import Event, Validation, read_events
 from core.paths import Home, write_json
-from core.runs import Run, create_run
+from core.runs.completions import read_completions, step_file
+from core.runs.events import Event, Validation, read_events
+from core.runs.run import Run, create_run
 from core.training.best import Best, keep_best, mend_best, read_best
 from core.training.control import weights_request
 from tests.build_training import GOOD, INVALID, LOOSE, after_step, trained

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.runs import Run
+from core.runs.run import Run
 from tests.build_runs import HOSTILE, Plan, add_step, build_run
 from tests.e2e.conftest import Server, Watch
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.runs import Run
+from core.runs.run import Run
 from core.training import control
 from tests.build_runs import Plan, build_run
 from tests.e2e.conftest import Server, Watch

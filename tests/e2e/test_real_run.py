@@ -8,10 +8,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from core import jobs
-from core.job_folder import process
+from core.jobs import supervisor
+from core.jobs.folder import process
 from core.paths import Home
-from core.runs import Run, find_run, list_runs
+from core.runs.run import Run, find_run, list_runs
 from tests.e2e.conftest import Server, Watch
 from tests.embedded import link_models
 
@@ -28,7 +28,7 @@ def real_server(server: Server) -> Iterator[Server]:
         left = process(run.written_status())
         if left is not None:
             left.kill()
-            assert not jobs.wait(run, 10).live
+            assert not supervisor.wait(run, 10).live
 
 
 @pytest.mark.real
@@ -56,7 +56,7 @@ def test_a_demo_is_started_watched_found_again_stopped_and_resumed(
 
     page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
     page.get_by_role("button", name="Stop the run").click()
-    assert jobs.wait(run, STOPPING_SECONDS).state == "stopped"
+    assert supervisor.wait(run, STOPPING_SECONDS).state == "stopped"
     stopped_at = run.status().step
     page.get_by_role("button", name="Resume").click(timeout=LOADING_MS)
     expect(page.get_by_text("Running").first).to_be_visible(timeout=LOADING_MS)

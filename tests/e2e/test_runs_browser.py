@@ -8,8 +8,8 @@ from contextlib import suppress
 import pytest
 from playwright.sync_api import Locator, Page, TimeoutError, expect
 
-from core.run_labels import change_label
-from core.runs import Run, list_runs
+from core.runs.labels import change_label
+from core.runs.run import Run, list_runs
 from tests.build_runs import HOSTILE, Plan, build_run
 from tests.e2e.conftest import Server, Watch
 

@@ -10,8 +10,8 @@ from streamlit.testing.v1 import AppTest
 from core.data.draft import ColumnMapping, DropRows, Redact
 from core.data.quality import run_report
 from core.data.tables import Table
+from core.jobs.tasks import silent
 from core.paths import Home, write_json
-from core.tasks import silent
 from tests.build_data_page import Open, draft_of, ended_task, shown, texts
 from tests.build_runs import HOSTILE
 from tests.build_tables import make_draft, make_table

@@ -7,8 +7,8 @@ from core.data.prepared import find
 from core.data.quality import run_report
 from core.data.saving import prepare
 from core.data.tables import Table
+from core.jobs.tasks import silent
 from core.paths import Home, write_json
-from core.tasks import silent
 from studio import navigation
 from tests.build_data_page import DATA, Open, draft_of, ended_task, shown, texts
 

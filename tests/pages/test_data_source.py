@@ -6,8 +6,8 @@ import pytest
 
 from core.data.sources import import_table
 from core.data.tables import Table, list_tables
+from core.jobs.tasks import silent
 from core.paths import Home, write_json
-from core.tasks import silent
 from tests.build_data_page import ROWS, Open, draft_of, ended_task, live_task, shown, texts
 from tests.build_tables import make_table
 

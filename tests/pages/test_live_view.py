@@ -9,9 +9,9 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.events import EventWriter, Validation
 from core.paths import Home
-from core.runs import Run
+from core.runs.events import EventWriter, Validation
+from core.runs.run import Run
 from core.training.best import Best, keep_best
 from studio import feed
 from tests.build_runs import Plan, build_run

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pandas as pd
 from streamlit.testing.v1 import AppTest
 
-from core.completions import read_completions, step_file
 from core.engine.reporting import write_completions
 from core.paths import Home
 from core.reward.scoring import Sample, Scores
-from core.runs import Run
+from core.runs.completions import read_completions, step_file
+from core.runs.run import Run
 from studio.microscope import groups_at
 from tests.build_runs import HOSTILE, Plan, add_step, build_run
 

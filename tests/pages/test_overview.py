@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.paths import HOME_VARIABLE, Home
-from core.run_labels import change_label
+from core.runs.labels import change_label
 from tests.build_runs import Plan, build_run
 
 Open = Callable[[], AppTest]

@@ -10,9 +10,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig, with_changes
+from core.jobs.tasks import Task
 from core.paths import Home
 from core.presets import preset_config
-from core.tasks import Task
 from core.training import preflight_task
 from tests.build_data_page import live_task, texts
 from tests.build_preflights import built, ended_preflight, finished_preflight, measured
@@ -142,7 +142,7 @@ def test_the_button_starts_the_task_for_the_form_as_it_stands(
         asked.append((kind, preflight_task.parse_config(arguments["config"])))
         return task
 
-    monkeypatch.setattr("core.jobs.start_task", start)
+    monkeypatch.setattr("core.jobs.supervisor.start_task", start)
     at = train()
     at.number_input(key="demo.train.temperature").set_value(0.5).run()
     at.button(key=TRY).click().run()
@@ -163,8 +163,8 @@ def test_without_prepared_models_it_says_how_to_prepare_them(train: Open, home: 
 def test_while_a_run_is_live_it_is_refused_with_the_reason(
     train: Open, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.places.CORES_FOR_A_RUN", 10_000)
-    monkeypatch.setattr("core.places.nvidia_gpus", lambda: ())
+    monkeypatch.setattr("core.jobs.places.CORES_FOR_A_RUN", 10_000)
+    monkeypatch.setattr("core.jobs.places.nvidia_gpus", lambda: ())
     build_run(home, Plan("running", done=3))
     at = train("new")
     at.button(key=TRY).click().run()

@@ -13,8 +13,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core import jobs
 from core.config import RewardConfig
+from core.jobs import supervisor
+from core.jobs.tasks import Task, create_task, perform
 from core.lab.board import column
 from core.lab.boards import BUNDLED, bundled_board, list_boards, save_board
 from core.lab.measuring import light_board, with_measures
@@ -26,7 +27,6 @@ from core.reward.formula import PRESETS
 from core.reward.presets import all_presets, save_preset
 from core.reward.ready import with_missing_hashes
 from core.reward.scoring import Sample
-from core.tasks import Task, create_task, perform
 from studio import lab_preferences, lab_state
 from tests.build_runs import HOSTILE, Plan, build_run
 
@@ -292,7 +292,7 @@ def test_a_fit_for_other_weights_or_votes_is_marked_and_its_weights_are_not_offe
     changed: str, rewards: Callable[[], AppTest], home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judge_all(home, 40)
-    monkeypatch.setattr(jobs, "start_task", finished_fit)
+    monkeypatch.setattr(supervisor, "start_task", finished_fit)
     at = rewards()
     at.get_by_key("lab.view").set_value("preferences").run()
     at.get_by_key("lab.votes.way").set_value("Fit weights").run()

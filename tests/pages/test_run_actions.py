@@ -8,11 +8,11 @@ from dataclasses import replace
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import jobs
 from core.errors import Busy, RunError
-from core.events import EventWriter
+from core.jobs import supervisor
 from core.paths import Home
-from core.runs import Run
+from core.runs.events import EventWriter
+from core.runs.run import Run
 from core.training import control
 from tests.build_runs import Plan, build_run
 
@@ -58,12 +58,12 @@ def test_stop_now_ends_the_run_or_says_why_it_cannot(train: Open, live: Run, mon
     def refuse(run: Run) -> None:
         raise RunError("Its process does not go away.")
 
-    monkeypatch.setattr(jobs, "stop_now", refuse)
+    monkeypatch.setattr(supervisor, "stop_now", refuse)
     at = train(live.id)
     at.button(key="stop").click().run()
     answer(at, "stop", "confirm_stop_now")
     assert "does not go away" in at.error[0].value
-    monkeypatch.setattr(jobs, "stop_now", lambda run: jobs.settle(run, "stopped"))
+    monkeypatch.setattr(supervisor, "stop_now", lambda run: supervisor.settle(run, "stopped"))
     answer(at, "stop", "confirm_stop_now")
     assert live.status().state == "stopped"
     assert at.button(key="resume")
@@ -117,8 +117,8 @@ def test_a_resume_on_a_busy_machine_offers_the_queue(train: Open, home: Home, mo
     def refuse(home: Home, run: Run) -> None:
         raise Busy("Another run is running.")
 
-    monkeypatch.setattr(jobs, "resume", refuse)
-    monkeypatch.setattr("core.queue.add", lambda home, run: asked.append(run))
+    monkeypatch.setattr(supervisor, "resume", refuse)
+    monkeypatch.setattr("core.jobs.queue.add", lambda home, run: asked.append(run))
     run = build_run(home, Plan("interrupted", done=23))
     at = train(run.id)
     at.button(key="resume").click().run()

@@ -9,14 +9,14 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core import worker
-from core.job_folder import Status
+from core.jobs import worker
+from core.jobs.folder import Status
+from core.jobs.tasks import create_task
 from core.paths import Home
-from core.run_export import exports_folder
-from core.run_labels import change_label, read_label
-from core.run_lines import line_of
-from core.runs import Run, find_run, list_runs
-from core.tasks import create_task
+from core.runs.export import exports_folder
+from core.runs.labels import change_label, read_label
+from core.runs.lines import line_of
+from core.runs.run import Run, find_run, list_runs
 from studio import runs_list
 from studio.navigation import RUNS
 from tests.build_runs import HOSTILE, Plan, build_run
@@ -226,7 +226,9 @@ def test_export_starts_the_task_with_what_was_chosen(
     open_runs: Open, home: Home, runs: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     started: list[tuple[str, Any]] = []
-    monkeypatch.setattr("core.jobs.start_task", lambda home, kind, arguments: started.append((kind, arguments)))
+    monkeypatch.setattr(
+        "core.jobs.supervisor.start_task", lambda home, kind, arguments: started.append((kind, arguments))
+    )
     at = tick(open_runs(), home, [runs[0].id, runs[1].id])
     at.button(key="runs.export").click().run()
     at.checkbox(key="runs.export.checkpoints").check()

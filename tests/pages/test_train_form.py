@@ -16,7 +16,7 @@ from core.paths import Home
 from core.presets import SIZES
 from core.reward.formula import PRESETS
 from core.reward.presets import reward_named, save_preset
-from core.runs import list_runs
+from core.runs.run import list_runs
 from studio import state, train_questions
 from studio.navigation import REWARDS as REWARDS_PAGE
 from studio.navigation import TRAIN as TRAIN_PAGE
@@ -74,8 +74,8 @@ def test_start_without_prepared_models_says_how_to_prepare_them(train: Open, hom
 def test_start_is_refused_with_the_reason_while_another_run_is_live(
     train: Open, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.places.CORES_FOR_A_RUN", 10_000)
-    monkeypatch.setattr("core.places.nvidia_gpus", lambda: ())
+    monkeypatch.setattr("core.jobs.places.CORES_FOR_A_RUN", 10_000)
+    monkeypatch.setattr("core.jobs.places.nvidia_gpus", lambda: ())
     live = build_run(home, Plan("running", done=3))
     at = train("new")
     at.button(key=START).click().run()
@@ -429,7 +429,7 @@ def test_a_model_whose_size_is_not_known_is_said_to_be_unknown(train: Open) -> N
 def test_a_run_can_wait_in_the_queue_while_another_is_live(
     train: Open, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.places.CORES_FOR_A_RUN", 10_000)
+    monkeypatch.setattr("core.jobs.places.CORES_FOR_A_RUN", 10_000)
     build_run(home, Plan("running", done=3))
     at = train("new")
     at.text_input(key="run_name").set_value("Tuesday").run()

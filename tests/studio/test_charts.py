@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.events import EventWriter, Validation
 from core.paths import Home
-from core.runs import Run
+from core.runs.events import EventWriter, Validation
+from core.runs.run import Run
 from core.training.best import Best
 from core.training.curves import CurveWriter
 from studio import charts

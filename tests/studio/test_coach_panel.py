@@ -6,7 +6,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import with_changes
 from core.paths import Home
-from core.runs import Run
+from core.runs.run import Run
 from tests.build_recorded import build_recorded
 from tests.recordings import RECORDINGS
 
@@ -17,7 +17,7 @@ def panel(home: Home, run: Run) -> AppTest:
     def page(folder: str) -> None:
         from pathlib import Path
 
-        from core.runs import Run
+        from core.runs.run import Run
         from studio import coach_panel
 
         run = Run(Path(folder))

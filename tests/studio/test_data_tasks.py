@@ -8,9 +8,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import StorageError
-from core.job_folder import Status
+from core.jobs.folder import Status
+from core.jobs.tasks import REQUEST, Task, create_task
 from core.paths import Home
-from core.tasks import REQUEST, Task, create_task
 from studio import data_tasks
 
 
@@ -58,7 +58,7 @@ def test_why_a_task_was_refused_is_told_of_its_own_table_only(home: Home, monkey
             data_tasks.start(Home(Path(root)), "report", {"table": "a"})
         data_tasks.explain(None, "report", "", table)
 
-    monkeypatch.setattr("core.jobs.start_task", refuse)
+    monkeypatch.setattr("core.jobs.supervisor.start_task", refuse)
     at = AppTest.from_function(page, args=(str(home.root), "a", True)).run()
     assert "The disk is full" in at.error[0].value
     other = AppTest.from_function(page, args=(str(home.root), "b", True)).run()

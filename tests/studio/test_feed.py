@@ -7,10 +7,10 @@ from dataclasses import replace
 
 import pytest
 
-from core.events import EventWriter, Validation
-from core.job_folder import State
+from core.jobs.folder import State
 from core.paths import Home
-from core.runs import Run
+from core.runs.events import EventWriter, Validation
+from core.runs.run import Run
 from core.training.curves import CurveWriter, open_writers
 from studio import feed as feeds
 from studio.feed import RunFeed

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.config import JudgeConfig
-from core.job_folder import Status
+from core.jobs.folder import Status
 from core.reward import verdicts
 from core.reward.formula import PRESETS
 from studio import words

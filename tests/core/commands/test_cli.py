@@ -7,11 +7,11 @@ import pytest
 
 from core.commands.cli import main
 from core.config import RunConfig, with_changes
-from core.events import EventWriter, latest_metrics, read_events
-from core.job_folder import Status
+from core.jobs.folder import Status
 from core.paths import Home
 from core.presets import preset_config
-from core.runs import create_run, list_runs
+from core.runs.events import EventWriter, latest_metrics, read_events
+from core.runs.run import create_run, list_runs
 from tests.build import metrics
 from tests.build_runs import Plan, build_run
 

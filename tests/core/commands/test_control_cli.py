@@ -11,13 +11,13 @@ from typing import Any
 import psutil
 import pytest
 
-from core import jobs
 from core.commands.cli import main
 from core.config import RunConfig, with_changes
-from core.events import EventWriter
-from core.job_folder import JobFolder
+from core.jobs import supervisor
+from core.jobs.folder import JobFolder
 from core.paths import Home
-from core.runs import Run, create_run, list_runs
+from core.runs.events import EventWriter
+from core.runs.run import Run, create_run, list_runs
 from core.training import control
 
 Command = Callable[..., Any]
@@ -31,9 +31,9 @@ def held(monkeypatch: pytest.MonkeyPatch) -> None:
         me = psutil.Process()
         job.write_status(replace(job.written_status(), state="running", pid=me.pid, created=me.create_time()))
 
-    monkeypatch.setattr(jobs, "spawn", hold)
-    monkeypatch.setattr("core.places.nvidia_gpus", lambda: ())
-    monkeypatch.setattr("core.places.cpu_cores", lambda: 2)
+    monkeypatch.setattr(supervisor, "spawn", hold)
+    monkeypatch.setattr("core.jobs.places.nvidia_gpus", lambda: ())
+    monkeypatch.setattr("core.jobs.places.cpu_cores", lambda: 2)
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ def test_the_next_run_starts_when_one_is_stopped_at_once(
     core: Command, home: Home, config_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = (core("train", "--config", config_file, "--queue")["run"] for _ in range(2))
-    monkeypatch.setattr(jobs, "stop_now", lambda run: jobs.settle(run, "stopped"))
+    monkeypatch.setattr(supervisor, "stop_now", lambda run: supervisor.settle(run, "stopped"))
     assert core("stop", first, "--now") == {"run": first, "state": "stopped"}
     assert Run(home.runs / second).status().state == "running"
 

@@ -13,8 +13,8 @@ import pytest
 
 from core.commands.cli import main
 from core.paths import Home
-from core.run_labels import read_label
-from core.runs import Run, find_run, list_runs
+from core.runs.labels import read_label
+from core.runs.run import Run, find_run, list_runs
 from tests.build_runs import Plan, build_run
 
 VERBS = ("tag", "archive", "unarchive", "delete", "export-run", "import-run", "compare")

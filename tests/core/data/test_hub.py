@@ -20,7 +20,7 @@ from huggingface_hub.errors import (
 
 from core.engine import hub
 from core.errors import DataError
-from core.tasks import silent
+from core.jobs.tasks import silent
 
 
 def answer(status: int) -> httpx.Response:

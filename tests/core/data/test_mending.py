@@ -7,8 +7,8 @@ from core.data.mending import Change, prepared_rows, preview, run_preview, split
 from core.data.splits import split_of
 from core.data.tables import Table
 from core.errors import DataError
+from core.jobs.tasks import silent
 from core.paths import Home
-from core.tasks import silent
 from tests.build_tables import make_draft, make_table
 
 ROWS: list[Mapping[str, str | None]] = [

@@ -14,9 +14,9 @@ from core.data.prepared import find, list_prepared, run_config, verify
 from core.data.saving import prepare, save
 from core.data.tables import Table
 from core.errors import ConfigError, DataError
+from core.jobs.tasks import silent
 from core.paths import PROJECT, Home
 from core.presets import preset_config
-from core.tasks import silent
 from tests.build_tables import make_draft, make_table
 
 ROWS = [

@@ -14,8 +14,8 @@ from core.data import scan
 from core.data.draft import ColumnMapping, Draft, DropRows, Redact, Resplit, StripReasoning
 from core.data.findings import Rows
 from core.data.quality import Finding, KeptReport, Report, report
+from core.jobs.tasks import TaskStopped
 from core.paths import PROJECT
-from core.tasks import TaskStopped
 
 Record = tuple[str | None, str | None, str]
 DRAFT = Draft(table="t", mapping=ColumnMapping(question="q", answer="a"), prompt=PromptConfig(system="Be brief."))

@@ -10,8 +10,8 @@ from core.data.draft import ColumnMapping
 from core.data.quality import Report, is_current, kept_report, run_report
 from core.data.tables import Table
 from core.errors import DataError
+from core.jobs.tasks import silent
 from core.paths import Home
-from core.tasks import silent
 from tests.build_tables import make_draft, make_table
 
 VIGNETTE = (

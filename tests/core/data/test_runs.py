@@ -5,9 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from core import jobs
 from core.commands.cli import main
-from core.completions import held_out, read_completions
 from core.config import RunConfig, with_changes
 from core.data.draft import ColumnMapping
 from core.data.prepared import PreparedData, find, run_config
@@ -18,8 +16,10 @@ from core.engine.device import choose_compute
 from core.engine.policy import load_policy
 from core.engine.run_rows import prompt_dataset
 from core.errors import DataError, RunError
+from core.jobs import supervisor
 from core.paths import Home
-from core.runs import create_run, list_runs
+from core.runs.completions import held_out, read_completions
+from core.runs.run import create_run, list_runs
 from tests.build_tables import make_draft, make_table
 
 SPLITS = ("train", "train", "train", "validation", "test")
@@ -42,8 +42,8 @@ def test_a_run_trains_on_the_training_split_and_keeps_the_fingerprint(
     home: Home, tiny_config: RunConfig, prepared: PreparedData
 ) -> None:
     config = with_changes(run_config(tiny_config, prepared), {"train.steps": 2, "data.fingerprint": ""})
-    run = jobs.start(home, config)
-    assert jobs.wait(run, 300).state == "finished", run.log.read_text()
+    run = supervisor.start(home, config)
+    assert supervisor.wait(run, 300).state == "finished", run.log.read_text()
     assert run.config().data.fingerprint == prepared.manifest.fingerprint
     files = sorted(run.completions.glob("step-*.parquet"))
     trained = {completion.question for file in files for completion in read_completions(file)}
@@ -59,10 +59,10 @@ def test_changed_data_is_refused_at_start_and_at_resume(
     run.write_status(replace(run.written_status(), state="stopped"))
     prepared.file("train").write_bytes(b"PAR1")
     with pytest.raises(DataError, match=r"train\.parquet of ward has changed since it was saved"):
-        jobs.resume(home, run)
+        supervisor.resume(home, run)
     assert run.status().state == "stopped"
     with pytest.raises(DataError, match=r"train\.parquet of ward has changed since it was saved"):
-        jobs.start(home, config)
+        supervisor.start(home, config)
     assert [known.id for known in list_runs(home)] == [run.id], "no run was made"
 
 
@@ -82,7 +82,7 @@ def test_a_name_is_the_sample_then_a_file_then_a_prepared_data_set(
         started.append(config.data.path)
         raise RunError("busy")
 
-    monkeypatch.setattr(jobs, "start", refuse)
+    monkeypatch.setattr(supervisor, "start", refuse)
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "config.json"
     file.write_text(tiny_config.model_dump_json())

@@ -11,8 +11,8 @@ from core.data import sources
 from core.data.sources import MEDICAL_REASONING, File, Hub, Sample, import_table, parse_source, peek
 from core.data.tables import find_table, list_tables
 from core.errors import ConfigError, DataError
+from core.jobs.tasks import TaskStopped, silent
 from core.paths import Home
-from core.tasks import TaskStopped, silent
 from tests.build_sources import CSV, ROWS, cells, example, load, numbers, parquet, put
 from tests.build_workbook import write_workbook
 

@@ -16,6 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from core.config import RewardConfig
 from core.errors import ConfigError, DataError
+from core.jobs.tasks import create_task, perform, silent
 from core.lab.board import Board, column
 from core.lab.boards import load_board, save_board
 from core.lab.fit_result import Fit
@@ -25,7 +26,6 @@ from core.lab.vote_files import Vote
 from core.lab.votes import record_vote
 from core.paths import PROJECT, Home
 from core.reward.formula import combine
-from core.tasks import create_task, perform, silent
 from tests.build_votes import ARTICLE, scored_board, taste_votes
 
 TASTE = (6.0, 1.0, 3.0)

@@ -16,16 +16,16 @@ from core.config import RewardConfig, RunConfig, Tags, with_changes
 from core.engine.lab import measure, sample, stress
 from core.engine.training import train
 from core.errors import ConfigError, DataError, ModelError, RewardError, RunError, StudioError
-from core.events import read_events
-from core.job_folder import Status
+from core.jobs.folder import Status
+from core.jobs.tasks import TaskStopped, create_task, perform, silent
 from core.lab.board_files import BoardRow, board_from_rows
 from core.lab.boards import list_boards, load_board, save_board
 from core.lab.stress import StressResult, foretold, stress_pairs
 from core.paths import Home
 from core.reward.formula import PRESETS
 from core.reward.ready import with_missing_hashes
-from core.runs import create_run
-from core.tasks import TaskStopped, create_task, perform, silent
+from core.runs.events import read_events
+from core.runs.run import create_run
 from tests.build_boards import BAD, GOOD
 from tests.build_runs import Plan, build_run
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from core.config import JUDGE, CustomReward, JudgeConfig, RewardConfig
+from core.jobs.tasks import TaskStopped
 from core.lab.board import column
 from core.lab.board_files import BoardRow, board_from_rows
 from core.lab.boards import bundled_board, bundled_completions
@@ -26,7 +27,6 @@ from core.lab.stress import stress_board
 from core.paths import Home
 from core.reward.formula import PRESETS
 from core.reward.scoring import Sample
-from core.tasks import TaskStopped
 from tests.build_boards import GOOD, LOOPING
 from tests.build_boards import board_of_texts as board
 from tests.build_scorers import Says, arithmetic_scorer

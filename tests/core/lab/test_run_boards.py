@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from core.completions import read_completions, step_file
 from core.engine.reporting import write_completions
 from core.errors import DataError, RunError
 from core.lab.board import column
@@ -15,6 +14,7 @@ from core.lab.boards import load_board, resolved
 from core.paths import Home
 from core.reward.formula import PRESETS
 from core.reward.scoring import Sample
+from core.runs.completions import read_completions, step_file
 from tests.build_boards import BAD, GOOD
 from tests.build_runs import Plan, build_run
 from tests.build_scorers import arithmetic_scorer

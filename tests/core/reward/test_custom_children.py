@@ -17,11 +17,11 @@ from core.engine.child_process import OUTPUT_LIMIT
 from core.engine.custom_component import CustomComponent, CustomRewardError
 from core.engine.try_reward import try_reward
 from core.errors import ConfigError, DataError, MissingColumn, RewardError
+from core.jobs.tasks import silent
 from core.paths import PROJECT, Home
 from core.reward.custom_files import custom_reward, source_of, templates
 from core.reward.scoring import Sample
 from core.reward.trial import Trial
-from core.tasks import silent
 
 TEXTS = ("<answer>one</answer>", "<answer>one two</answer>", "", "حاد 急性")
 SAMPLES = [

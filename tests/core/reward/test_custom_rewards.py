@@ -12,8 +12,8 @@ import pytest
 
 from core.config import CustomReward, RunConfig, with_changes
 from core.errors import ConfigError, RewardError
+from core.jobs.readiness import refuse_unready
 from core.paths import ASSETS, Home
-from core.readiness import refuse_unready
 from core.reward.custom_check import check
 from core.reward.custom_files import (
     add_custom,

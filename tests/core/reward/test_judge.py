@@ -16,8 +16,8 @@ from pydantic import ValidationError
 from core.config import JudgeConfig, RunConfig, Tags, with_changes
 from core.engine.judge import JudgeComponent
 from core.errors import ConfigError, RewardError
+from core.jobs.readiness import refuse_unready
 from core.paths import Home
-from core.readiness import refuse_unready
 from core.reward.identity import component_identity
 from core.reward.judge_endpoint import OPENAI, judge_endpoint
 from core.reward.judge_prompt import INSTRUCTION

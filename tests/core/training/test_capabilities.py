@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from core import jobs
 from core.config import RunConfig, with_changes
 from core.errors import ConfigError
+from core.jobs import supervisor
 from core.machine import Machine
 from core.paths import PROJECT, Home
 from core.presets import SIZES, preset_config
-from core.runs import list_runs
+from core.runs.run import list_runs
 from core.training import capabilities, trl_settings
 from core.training.advice import Finding
 from core.training.model_shape import ModelShape
@@ -173,7 +173,7 @@ def test_a_run_that_cannot_be_is_refused_before_it_has_a_folder(
 ) -> None:
     monkeypatch.setattr("core.machine.nvidia_gpus", lambda: ())
     with pytest.raises(ConfigError, match="needs an NVIDIA GPU"):
-        jobs.start(home, with_changes(tiny_config, {"train.generation": "vllm"}))
+        supervisor.start(home, with_changes(tiny_config, {"train.generation": "vllm"}))
     assert not list_runs(home)
 
 

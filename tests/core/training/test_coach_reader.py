@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import pytest
 
 from core.commands.cli import main
-from core.events import Event, EventWriter, Validation
 from core.paths import Home
-from core.runs import Run
+from core.runs.events import Event, EventWriter, Validation
+from core.runs.run import Run
 from core.training.coach_reader import Milestones, findings_of
 from tests.build_recorded import build_recorded
 from tests.recordings import RECORDINGS

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.events import EventWriter, Metrics
-from core.job_folder import Status
+from core.jobs.folder import Status
 from core.paths import Home
 from core.presets import preset_config
-from core.runs import Run, create_run
+from core.runs.events import EventWriter, Metrics
+from core.runs.run import Run, create_run
 from core.training.curve_files import Columns
 from core.training.curves import CurveReader, CurveWriter, metrics_of, open_writers, rebuild, rewards_of, stretch
 from core.training.groups import GroupReader

@@ -1,0 +1,119 @@
+"""Where on this machine the next run could go: which GPUs are free, or how many runs its processor takes at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from core.config import RunConfig
+from core.errors import ConfigError
+from core.machine import Gpu, cpu_cores, nvidia_gpus
+
+CORES_FOR_A_RUN = 8
+"""Processor cores that one run keeps busy; fewer than twice as many take one run at a time."""
+SERVER_GPUS = "GRPO_STUDIO_SERVER_GPUS"
+"""The environment variable that tells a job which GPUs are for its generation server, separated by commas."""
+
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_STARTER = "GRPO_STUDIO_VISIBLE_GPUS"
+"""What `CUDA_VISIBLE_DEVICES` was where a job was started from; `_ANY` when it was not set."""
+_ANY = "any"
+
+
+@dataclass(frozen=True)
+class Places:
+    """What a machine offers to runs.
+
+    Attributes:
+        gpus: its GPUs, as `CUDA_VISIBLE_DEVICES` names them; none when runs compute on the processor.
+        cores: processor cores.
+    """
+
+    gpus: tuple[str, ...]
+    cores: int
+
+    @classmethod
+    def of_this_machine(cls) -> Places:
+        """The GPUs that this process may use, and the cores."""
+        return cls(gpu_names(nvidia_gpus()), cpu_cores())
+
+    def __str__(self) -> str:
+        return f"{len(self.gpus)} GPU(s)" if self.gpus else f"{self.cores} processor cores and no GPU"
+
+    @property
+    def count(self) -> int:
+        """How many runs it takes at a time; one on a GPU keeps it to itself."""
+        return len(self.gpus) or max(1, self.cores // CORES_FOR_A_RUN)
+
+    def free(self, config: RunConfig, held: Sequence[Collection[str]]) -> tuple[str, ...] | None:
+        """The GPUs for a run that asks for `config`; None while there is no room for it.
+
+        Args:
+            held: the GPUs of each live run; a run that does not say counts as being on the first one.
+
+        Raises:
+            ConfigError: the run needs more GPUs than there are.
+
+        >>> from core.presets import preset_config
+        >>> config = preset_config("demo")
+        >>> Places(("0", "1"), 16).free(config, held=[["0"]])
+        ('1',)
+        >>> Places((), 2).free(config, held=[]), Places((), 2).free(config, held=[[]])
+        ((), None)
+        """
+        if not self.gpus:
+            return () if len(held) < self.count else None
+        needed = _needed(config)
+        if needed > len(self.gpus):
+            raise ConfigError(
+                f"train.generation is {config.train.generation!r}, which needs {needed} GPUs: one to train on and one "
+                f"for the server. This machine has {self}. Choose 'vllm', which shares one GPU."
+            )
+        taken = {gpu for gpus in held for gpu in (gpus or self.gpus[:1])}
+        left = [gpu for gpu in self.gpus if gpu not in taken]
+        if len(left) < needed:
+            return None
+        return tuple(left[: 1 if needed == 1 else 1 + _power_of_two(len(left) - 1)])
+
+
+def gpu_names(gpus: Sequence[Gpu]) -> tuple[str, ...]:
+    """What `CUDA_VISIBLE_DEVICES` calls each of `gpus`, the ones that this process may use."""
+    listed = os.environ.get(_VISIBLE)
+    if listed is None:
+        return tuple(str(gpu.index) for gpu in gpus)
+    return tuple(name.strip() for name in listed.split(","))[: len(gpus)]
+
+
+def environment(gpus: Sequence[str]) -> dict[str, str]:
+    """What the environment of a job says of its GPUs: the first is for training, the others for its server."""
+    starter = {_STARTER: os.environ.get(_VISIBLE, _ANY)}
+    if not gpus:  # the driver's tool found none; CUDA may know better, but then a run has one of them only
+        return {**starter, _VISIBLE: os.environ.get(_VISIBLE, "0").partition(",")[0]}
+    order = {} if _VISIBLE in os.environ else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as the driver's tool counts
+    return {**starter, **order, _VISIBLE: gpus[0], SERVER_GPUS: ",".join(gpus[1:])}
+
+
+def starters_environment() -> dict[str, str]:
+    """The environment of this job as it was where the job was started from: all GPUs that were there can be seen."""
+    variables = dict(os.environ)
+    visible = variables.pop(_STARTER, None)
+    if visible == _ANY:
+        del variables[_VISIBLE]
+    elif visible is not None:
+        variables[_VISIBLE] = visible
+    return variables
+
+
+def _needed(config: RunConfig) -> int:
+    """How many GPUs a run needs at least."""
+    return 2 if config.train.generation == "vllm_server" else 1
+
+
+def _power_of_two(count: int) -> int:
+    """The largest power of two up to `count`: a server splits a model's attention heads evenly among its GPUs.
+
+    >>> [_power_of_two(count) for count in (1, 2, 3, 7)]
+    [1, 2, 2, 4]
+    """
+    return 1 << (count.bit_length() - 1)

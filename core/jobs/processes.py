@@ -1,0 +1,75 @@
+"""Ends processes together with everything they have started, and starts such that must not outlive this one."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+
+import psutil
+
+from core.paths import PROJECT
+
+_GONE_SECONDS = 10.0
+
+
+def end_tree(process: psutil.Process, seconds: float = _GONE_SECONDS) -> bool:
+    """Kill a process and all its descendants, at once; returns whether all are gone after at most so many seconds.
+
+    They are stopped before they are killed, parents first, so that none starts another while this looks.
+    """
+    found: list[psutil.Process] = []
+    fresh = [process]
+    while fresh:
+        for one in fresh:
+            with suppress(psutil.Error):
+                one.suspend()
+        found += fresh
+        fresh = [child for child in _children(process) if child not in found]
+    return _kill(found, seconds)
+
+
+@contextmanager
+def tethered(
+    command: Sequence[str], environment: Mapping[str, str], seconds: float = _GONE_SECONDS
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process for the length of a `with` block; it never outlives this process, even one that is killed.
+
+    At the end of the block it is asked to end, and killed with all that it has started after so many seconds.
+    """
+    process = start_tethered(command, environment)
+    try:
+        yield process
+    finally:
+        process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        assert process.stdin is not None
+        process.stdin.close()
+        process.wait()
+
+
+def start_tethered(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start a process that ends, with all that it starts, when this process does, even by SIGKILL.
+
+    What is returned stands for it: `wait` gives its exit code and `terminate` reaches it. Closing `stdin` kills it.
+    """
+    return subprocess.Popen(
+        [sys.executable, "-m", "core.jobs.tether", *command], cwd=PROJECT, env=dict(environment), stdin=subprocess.PIPE
+    )
+
+
+def _children(process: psutil.Process) -> list[psutil.Process]:
+    try:
+        return process.children(recursive=True)
+    except psutil.Error:  # it has ended
+        return []
+
+
+def _kill(processes: Sequence[psutil.Process], seconds: float) -> bool:
+    for process in processes:
+        with suppress(psutil.Error):
+            process.send_signal(signal.SIGKILL)
+    return not psutil.wait_procs(processes, timeout=seconds)[1]

@@ -1,0 +1,150 @@
+"""The queue: runs that wait until this machine has room for them.
+
+A run that waits is a run directory in the state `queued` with a ticket; nothing else is kept. The next one is started
+by a light process that every ending run leaves behind, and by whoever looks at runs (`go_on`), so a queue goes on
+without a browser, after a failed run and after a kill. `python -m core.jobs.queue FOLDER HOME` is that light process:
+it waits until the job of the run in FOLDER has given its memory back.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+
+from core.config import RunConfig
+from core.errors import RunError, StorageError, StudioError
+from core.jobs.places import starters_environment
+from core.jobs.readiness import ready, refuse_unready
+from core.jobs.spawning import detached
+from core.jobs.supervisor import launch, make_run, one_starter, refuse_unresumable, room, settle
+from core.paths import Home
+from core.runs.run import Run, list_runs
+
+_END_SECONDS = 120.0
+
+
+def enqueue(home: Home, config: RunConfig, prefix: str = "run") -> Run:
+    """Check a run as `core.jobs.supervisor.start` does, and put it at the end of the queue.
+
+    Raises:
+        StudioError: what the run needs is missing or wrong.
+    """
+    checked = ready(home, config)
+    with one_starter(home):
+        run = make_run(home, checked, prefix)
+        _take_ticket(home, run)
+    return run
+
+
+def add(home: Home, run: Run) -> None:
+    """Put a stopped, failed or interrupted run at the end of the queue; it then goes on from its last checkpoint.
+
+    Raises:
+        RunError: the run is live, waits already, or is finished.
+        StudioError: what it needs is missing or has changed.
+    """
+    with one_starter(home):
+        refuse_unresumable(run)
+        refuse_unready(home, run.config(), run)
+        _take_ticket(home, run)
+
+
+def remove(home: Home, run: Run) -> None:
+    """Take a run out of the queue; it counts as stopped, and can be resumed or queued again.
+
+    Raises:
+        RunError: it does not wait there.
+    """
+    with one_starter(home):
+        state = run.status().state
+        if state != "queued":
+            raise RunError(f"{run.id} does not wait in the queue: it is {state}.")
+        settle(run, "stopped")
+
+
+def waiting(home: Home) -> list[Run]:
+    """The runs in the queue, the next one first."""
+    found = [(run.written_status(), run) for run in list_runs(home)]
+    queued = [(status.ticket, run) for status, run in found if status.state == "queued"]
+    return [run for _, run in sorted(queued, key=lambda pair: pair[0])]
+
+
+def start_next(home: Home) -> Run | None:
+    """Start the run whose turn it is, when there is room for it; returns it.
+
+    One that cannot start any more fails with the reason and makes way. On a full disk it goes on waiting.
+
+    Raises:
+        RunError: another start went on for a long time.
+    """
+    with one_starter(home):
+        return _start_next(home)
+
+
+def start_all(home: Home) -> list[Run]:
+    """Start the runs whose turn it is until there is no more room; returns them."""
+    begun: list[Run] = []
+    while run := start_next(home):
+        begun.append(run)
+    return begun
+
+
+def go_on(home: Home) -> None:
+    """Start what can be started, at a look at the runs; does nothing while somebody else does the same."""
+    if not waiting(home):
+        return
+    with suppress(RunError), one_starter(home, seconds=0):
+        while _start_next(home):
+            pass
+
+
+def hand_on(home: Home, run: Run) -> None:
+    """Leave a light process behind that starts the next run once the job of `run`, which is this process, has ended."""
+    if waiting(home):
+        detached("core.jobs.queue", run, home, starters_environment())
+
+
+def _start_next(home: Home) -> Run | None:
+    for run in waiting(home):
+        try:
+            config = run.config()
+            gpus = room(home, config)
+            if gpus is None:
+                return None  # a later one that would fit has to wait too: the order is kept
+            refuse_unready(home, config, run)
+            launch(home, run, gpus)
+        except StorageError as error:
+            run.write_status(replace(run.written_status(), error=str(error)))
+            return None
+        except StudioError as error:
+            settle(run, "failed", str(error))
+        else:
+            return run
+    return None
+
+
+def _take_ticket(home: Home, run: Run) -> None:
+    last = max((other.written_status().ticket for other in waiting(home)), default=0)
+    status = replace(run.written_status(), state="queued", pid=0, created=0.0, error="", ticket=last + 1)
+    run.write_status(replace(status, eta_seconds=None, updated=time.time()))
+
+
+def main(folder: Path, root: Path) -> None:
+    """Wait until the job of the run in `folder` has ended, then start what can be started."""
+    run = Run(folder)
+    ending = run.process(run.written_status())
+    if ending is not None:
+        psutil.wait_procs([ending], timeout=_END_SECONDS)
+    try:
+        start_all(Home(root))
+    except StudioError as error:
+        print(f"The next run in the queue could not be started: {error}", file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

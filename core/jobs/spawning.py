@@ -1,0 +1,77 @@
+"""Starts the process of a job, detached from whoever asks for it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+
+from core.errors import RunError
+from core.jobs.folder import JobFolder
+from core.jobs.places import environment
+from core.paths import PROJECT, Home
+from core.secrets import hide_environment
+
+_START_SECONDS = 60.0
+_POLL_SECONDS = 0.05
+
+JOB_ENVIRONMENT: Mapping[str, str] = {
+    # Threads that spin for ever while they wait slow a shared machine tenfold; ones that sleep at once lose a third
+    # of their speed to waking up. GNU's runtime, which PyTorch's wheels bring, can be told to spin for a moment.
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "20000",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+    "TQDM_DISABLE": "1",  # bars in a log file are noise
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+}
+"""What has to be set before PyTorch is imported, wherever a job runs."""
+
+_children: list[subprocess.Popen[bytes]] = []
+"""Jobs started by this process. Python looks after them here, so that a finished one does not stay a zombie."""
+
+
+def spawn(job: JobFolder, home: Home) -> None:
+    """Start the job's process on the GPUs that its status names, and wait until it has said which process it is.
+
+    Raises:
+        RunError: it did not start; the job's status says so too.
+    """
+    hide_environment()  # the job may run code of the user's, which has no business with the studio's keys
+    _children[:] = [child for child in _children if child.poll() is None]
+    try:
+        child = detached("core.jobs.worker", job, home, {**os.environ, **environment(job.written_status().gpus)})
+    except OSError as error:  # such as too many processes
+        raise _not_started(job, f"The job did not start ({error.strerror}). Try again in a moment.") from error
+    _children.append(child)
+    deadline = time.monotonic() + _START_SECONDS
+    while job.written_status().pid == 0 and child.poll() is None and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
+    if job.written_status().pid == 0:
+        child.kill()
+        child.wait()
+        raise _not_started(job, f"The job did not start. Its log is {job.log}.")
+
+
+def detached(module: str, job: JobFolder, home: Home, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Run a module of the studio on a job's folder, in a session of its own; what it prints goes to the job's log."""
+    with job.log.open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", module, str(job.folder), str(home.root)],
+            cwd=PROJECT,
+            env={**JOB_ENVIRONMENT, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            close_fds=True,
+        )
+
+
+def _not_started(job: JobFolder, message: str) -> RunError:
+    """The error, after it has been written into the job's status."""
+    job.write_status(replace(job.written_status(), state="failed", error=message, updated=time.time()))
+    return RunError(message)

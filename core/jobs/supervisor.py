@@ -1,0 +1,246 @@
+"""Starts, stops and resumes jobs: detached processes that outlive the studio.
+
+A job, be it a training run or a task, is `python -m core.jobs.worker FOLDER HOME` in a session of its own. It writes
+its own status, beginning with its process id and creation time, so there is one writer only and the job is found again
+after the studio, or the browser, has been closed. Only when it is gone does anybody else write there.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import psutil
+
+from core.config import RunConfig
+from core.errors import Busy, RunError
+from core.jobs.folder import JobFolder, State, Status
+from core.jobs.places import Places
+from core.jobs.processes import end_tree
+from core.jobs.readiness import Ready, ready, refuse_unready
+from core.jobs.spawning import spawn
+from core.jobs.tasks import KINDS, Task, create_task
+from core.locks import locked
+from core.paths import Home
+from core.reward.custom_files import keep
+from core.runs.events import EventWriter
+from core.runs.run import Run, create_run, list_runs
+from core.training.control import forget_requests
+
+_STARTER_SECONDS = 120.0
+_END_SECONDS = 20.0
+_UNLOCK_SECONDS = 3.0
+_POLL_SECONDS = 0.05
+_COMPUTING = "core.engine."
+"""Tasks that are done there may use a GPU."""
+
+
+def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
+    """Check what can be checked, make the run's directory and start its job.
+
+    The run remembers the fingerprint of its data, and the texts and hashes of its custom rewards. Those that `config`
+    has from an earlier run are not compared: a new run takes everything as it is.
+
+    Raises:
+        Busy: the machine has no room for one more run; `core.jobs.queue.enqueue` lets it wait.
+        DataError, ModelError, RewardError, ConfigError: what the run needs is missing or wrong.
+        StorageError: there is too little room.
+        RunError: its process could not be started.
+    """
+    checked = ready(home, config)
+    with one_starter(home):
+        gpus = refuse_busy(home, checked.config)
+        run = make_run(home, checked, prefix)
+        launch(home, run, gpus)
+    return run
+
+
+def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
+    """Start a task: work that a page cannot wait for; see `core.jobs.tasks`."""
+    task = create_task(home, kind, arguments)
+    if KINDS[kind].startswith(_COMPUTING):
+        task.write_status(replace(task.written_status(), gpus=_gpu_for_a_task(home)))
+    spawn(task, home)
+    return task
+
+
+def resume(home: Home, run: Run) -> None:
+    """Start the job of a stopped, failed or interrupted run again; it goes on from its last whole checkpoint.
+
+    Raises:
+        Busy: the machine has no room for one more run; `core.jobs.queue.add` lets it wait.
+        RunError: the run is live, waits in the queue, or is finished.
+        StudioError: what it needs is missing or has changed.
+    """
+    with one_starter(home):
+        refuse_unresumable(run)
+        refuse_unready(home, run.config(), run)
+        launch(home, run, refuse_busy(home, run.config()))
+
+
+def stop(job: JobFolder) -> None:
+    """Ask a live job to stop; a training run does so after the step it is in, and saves a checkpoint and its adapter.
+
+    Raises:
+        RunError: the job is not live.
+    """
+    _refuse_ended(job)
+    job.stop_request.parent.mkdir(exist_ok=True)
+    job.stop_request.touch()
+
+
+def stop_now(run: Run) -> None:
+    """End a live run at once, with all that its process has started; what came after its last checkpoint is lost.
+
+    Raises:
+        RunError: the run is not live, or its process cannot be ended.
+    """
+    found = run.process(_refuse_ended(run))
+    if found is None:
+        raise RunError(f"{run.id} is just being started. Try again in a moment.")
+    if not end_tree(found):
+        raise RunError(f"{run.id} could not be ended: its process {found.pid} does not go away. Try again in a moment.")
+    busy = f"{run.id} has been ended, but something still holds its lock {run.writer_lock}."
+    with locked(run.writer_lock, _END_SECONDS, busy, RunError):
+        if run.written_status().live:  # else it had come to its end by itself
+            settle(run, "stopped")
+
+
+def settle(run: Run, state: State, error: str = "") -> None:
+    """Write how a run stands on behalf of its job, which is gone or was never there.
+
+    Whoever calls this holds the lock that keeps the job from being started.
+    """
+    status = replace(run.written_status(), state=state, error=error, eta_seconds=None, updated=time.time())
+    run.write_status(status)
+    events = EventWriter(run.events)
+    events.write("state", status.step, {"state": state})
+    if error:
+        events.write("error", status.step, {"message": error})
+    events.close()
+
+
+def wait(job: JobFolder, seconds: float) -> Status:
+    """Wait until the job is no longer live and its process has ended, at most `seconds`; returns its status then."""
+    deadline = time.monotonic() + seconds
+    while (found := job.process(job.written_status())) is not None or job.status().live:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0:
+            break
+        if found is None:
+            time.sleep(min(_POLL_SECONDS, remaining))
+        else:
+            psutil.wait_procs([found], timeout=min(1.0, remaining))
+    return job.status()
+
+
+def refuse_unresumable(run: Run) -> None:
+    """Raise RunError when a run cannot go on: it does so already, waits for it, or has nothing left to do."""
+    status = run.status()
+    if status.state == "paused":
+        raise RunError(f"{run.id} is paused. Let it continue, which needs no new start.")
+    if status.live:
+        raise RunError(f"{run.id} is still running. Stop it first, or wait.")
+    if status.state == "queued":
+        raise RunError(f"{run.id} waits in the queue already.")
+    if status.state == "finished":
+        raise RunError(f"{run.id} has done all its {status.steps} steps. Start a new run to train longer.")
+
+
+def room(home: Home, config: RunConfig, places: Places | None = None) -> tuple[str, ...] | None:
+    """The GPUs for a run that asks for `config`, none where it would compute on the processor; None without room.
+
+    Args:
+        home: whose runs count.
+        places: what the machine has; looked up when not given.
+
+    Raises:
+        ConfigError: the run needs more GPUs than there are.
+    """
+    return (places or Places.of_this_machine()).free(config, [status.gpus for status in _live(home).values()])
+
+
+def refuse_busy(home: Home, config: RunConfig, places: Places | None = None) -> tuple[str, ...]:
+    """What `room` returns.
+
+    Raises:
+        Busy: there is no room for one more run.
+        ConfigError: the run needs more GPUs than there are.
+    """
+    places = places or Places.of_this_machine()
+    gpus = room(home, config, places)
+    if gpus is None:
+        first = next(iter(_live(home)), "Another run")
+        raise Busy(
+            f"{first} is running and this machine has {places}, room for {places.count} run(s) at a time; a second "
+            "would only slow both down. Add this run to the queue, wait until the other ends, or stop that one."
+        )
+    return gpus
+
+
+def make_run(home: Home, checked: Ready, prefix: str) -> Run:
+    """The directory of a new run, with its own copies of the custom rewards."""
+    run = create_run(home, checked.config, prefix)
+    keep(checked.rewards, run.rewards)
+    return run
+
+
+def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
+    """Start the job of a run that is not live, on these GPUs; whoever calls this holds `one_starter`.
+
+    Raises:
+        RunError: an earlier job of the run has not quite ended, or the new one did not start.
+    """
+    before = run.written_status()
+    ending = run.process(before)
+    if ending is not None and psutil.wait_procs([ending], timeout=_END_SECONDS)[1]:
+        raise RunError(f"{run.id} is still ending: its process {ending.pid} is there. Try again in a moment.")
+    if run.held(_UNLOCK_SECONDS):  # one that was killed lets go of its lock a moment after it is gone
+        raise RunError(f"A process that is not to be seen from here, as in another container, works on {run.id}.")
+    forget_requests(run)
+    status = Status(
+        state="starting",
+        step=before.step,
+        steps=before.steps,
+        started=before.started,
+        updated=time.time(),
+        trained_seconds=before.trained_seconds,
+        gpus=gpus,
+        dtype=before.dtype,
+    )
+    run.write_status(status)
+    spawn(run, home)
+
+
+@contextmanager
+def one_starter(home: Home, seconds: float = _STARTER_SECONDS) -> Iterator[None]:
+    """Two starts at the same moment must not both find the machine free.
+
+    Raises:
+        RunError: another start went on for all these seconds.
+    """
+    busy = "Another run is just being started. Try again in a moment."
+    with locked(home.root / "jobs.lock", seconds, busy, RunError):
+        yield
+
+
+def _live(home: Home) -> dict[str, Status]:
+    found = {run.id: run.status() for run in list_runs(home)}
+    return {run_id: status for run_id, status in found.items() if status.live}
+
+
+def _refuse_ended(job: JobFolder) -> Status:
+    status = job.status()
+    if not status.live:
+        raise RunError(f"{job.id} is not running: it is {status.state}.")
+    return status
+
+
+def _gpu_for_a_task(home: Home) -> tuple[str, ...]:
+    """A GPU that no run holds, else the first; tasks and runs may share one."""
+    places = Places.of_this_machine()
+    taken = {gpu for status in _live(home).values() for gpu in status.gpus}
+    return tuple([gpu for gpu in places.gpus if gpu not in taken] or places.gpus)[:1]
