@@ -118,7 +118,7 @@ class JobFolder:
         return found or (running(status.pid) if status.pid and self.held() else None)
 
     def held(self, seconds: float = 0.0) -> bool:
-        """Whether a process works on the job, wherever it is, and still does after `seconds`: it holds the job's lock."""
+        """Whether a process works on the job, wherever it is, and still does after `seconds`: it holds its lock."""
         if not self.writer_lock.exists():
             return False
         try:
