@@ -16,8 +16,8 @@ from core.errors import ConfigError
 from core.train_config import ALL_PROJECTIONS
 from core.training import options, trl_settings
 from core.training.fields import Field, bounds, field_info, value_at
-from core.training.memory import divisors
 from core.training.options import Choice
+from core.training.parts import divisors
 from studio import output, state
 
 _CHOICES: Mapping[str, Callable[[], tuple[Choice, ...]]] = {

@@ -10,12 +10,12 @@ from trl import GRPOConfig
 
 from core.config import RunConfig
 from core.engine.device import Compute
-from core.engine.passes import Passes
 from core.engine.vllm_server import vllm_settings
 from core.errors import ConfigError
+from core.training.parts import Parts
 
 
-def grpo_config(config: RunConfig, compute: Compute, folder: Path, passes: Passes) -> GRPOConfig:
+def grpo_config(config: RunConfig, compute: Compute, folder: Path, passes: Parts) -> GRPOConfig:
     """The run's settings in TRL's own terms.
 
     Args:

@@ -1,8 +1,6 @@
 """How much memory a run needs at most, estimated before anything is loaded.
 
-Sources. Activations: Korthikanti et al., "Reducing Activation Recomputation in Large Transformer Models" (2022), for
-layers without stored attention scores: 34 bytes for each token and hidden unit of a layer in 16-bit training, 2 when
-they are computed again, twice that in 32 bits. 4-bit weights: Dettmers et al., "QLoRA" (2023), with constants of 0.127
+Sources. Activations: see `core.training.parts`. 4-bit weights: Dettmers et al., "QLoRA" (2023), with constants of 0.127
 bits a weight. Adam: two numbers of 32 bits for each trained weight.
 """
 
@@ -20,18 +18,11 @@ from core.paths import Home
 from core.train_config import TrainConfig
 from core.training.advice import Finding, Mend
 from core.training.model_shape import ModelShape, model_shape
+from core.training.parts import DecoderSize, choose_parts, divisors, logit_bytes, token_bytes
 
 Place = Literal["GPU", "host"]
 PLACES: Mapping[Place, str] = {"GPU": "GPU memory", "host": "memory"}
 """What each place's memory is called."""
-_LAYER_BYTES = 34
-_CHECKPOINTED_BYTES = 2
-_LOGIT_BYTES = 16
-"""Of each logit: in the model's format, in float32, its probability and its gradient."""
-_PART_SHARE = 0.5
-"""How much of the free memory the engine lets one part of a step take."""
-_MOST_PARTS = 8
-"""In more parts than this, the engine has activations computed again."""
 _BYTES_4BIT = (4 + 0.127) / 8
 _ADAPTER_BYTES = 4 + 4
 """Of each trained weight: itself and its gradient, in 32 bits."""
@@ -111,10 +102,11 @@ def estimate_shape(config: RunConfig, shape: ModelShape, machine: Machine, score
     vllm = _vllm_bytes(config.train, machine)
     free = machine.gpus[0].free_bytes if place == "GPU" else machine.free_memory_bytes
     standing = weights + adapter + optimizer + scorers + runtime + vllm
-    rows, checkpointed = _part(config.train, shape, place, width, free - vllm)
-    activations = _activations(config.train, shape, width, rows, checkpointed)
-    logits = rows * _row_logits(config.train, shape)
-    cache = vllm or _cache(config.train, shape, width)
+    size = DecoderSize(shape.layers, shape.hidden, shape.vocabulary)
+    rows, checkpointed = _part(config.train, size, place, free - vllm)
+    activations = _tokens(config.train, rows, place) * token_bytes(size, width, checkpointed)
+    logits = rows * logit_bytes(config.train, size)
+    cache = vllm or _cache(config.train, shape, width, place)
     most = max(activations + logits, 0 if vllm else cache)
     return Estimate(
         place=place,
@@ -181,15 +173,6 @@ def uses_vllm(train: TrainConfig, machine: Machine) -> bool:
     return train.generation in ("vllm", "vllm_server") or (train.generation == "auto" and there)
 
 
-def divisors(number: int) -> list[int]:
-    """Every whole number that divides `number`, the smallest first.
-
-    >>> divisors(12)
-    [1, 2, 3, 4, 6, 12]
-    """
-    return [part for part in range(1, number + 1) if number % part == 0]
-
-
 def _weights(train: TrainConfig, shape: ModelShape, width: int) -> int:
     """Embeddings and norms stay as they are; only the linear layers inside the blocks are quantised."""
     small = {"none": float(width), "8bit": 1.0, "4bit": _BYTES_4BIT}[train.quantization]
@@ -212,48 +195,25 @@ def _optimizer_bytes(name: str) -> int:
     return 4 if re.search("lion|rmsprop|adagrad", name) else 8
 
 
-def _part(train: TrainConfig, shape: ModelShape, place: Place, width: int, free: int) -> tuple[int, bool]:
-    """How many completions pass through the model at once, and whether activations are computed again, as the engine
+def _part(train: TrainConfig, size: DecoderSize, place: Place, free: int) -> tuple[int, bool]:
+    """How many completions pass through the model at once, and whether activations are computed again, as the job
     decides it."""
-    rows, asked = train.completions_per_step, train.gradient_accumulation
     if place == "host":
-        return max(rows // (asked or 1), 1), False
-    plain = _parts(train, shape, width, free, checkpointed=False)
-    switch = train.gradient_checkpointing
-    checkpointed = switch == "on" or (switch == "auto" and (plain > _MOST_PARTS or train.backend == "unsloth"))
-    parts = _parts(train, shape, width, free, checkpointed=True) if checkpointed else plain
-    return max(rows // (asked or parts), 1), checkpointed
+        return max(train.completions_per_step // (train.gradient_accumulation or 1), 1), False
+    chosen = choose_parts(train, size, free)
+    return max(train.completions_per_step // chosen.parts, 1), chosen.checkpointing
 
 
-def _parts(train: TrainConfig, shape: ModelShape, width: int, free: int, checkpointed: bool) -> int:
-    """In how few equal parts the engine takes a step to fit; it counts every prompt as often as it has completions."""
-    rows, tokens = train.completions_per_step, train.max_prompt_length + train.max_completion_length
-    row = tokens * _token_bytes(shape, width, checkpointed) + _row_logits(train, shape)
-    return next((parts for parts in divisors(rows) if rows // parts * row <= free * _PART_SHARE), rows)
-
-
-def _activations(train: TrainConfig, shape: ModelShape, width: int, rows: int, checkpointed: bool) -> int:
-    """Without checkpointing, the prompt of a group runs through the model once for all of its completions."""
-    shared = not checkpointed and train.backend == "trl"
+def _tokens(train: TrainConfig, rows: int, place: Place) -> int:
+    """Tokens of `rows` completions with their prompts; on a processor a prompt is run once for its whole group."""
+    shared = place == "host" and train.backend == "trl"
     prompts = math.ceil(rows / train.num_generations) if shared else rows
-    tokens = prompts * train.max_prompt_length + rows * train.max_completion_length
-    return tokens * _token_bytes(shape, width, checkpointed)
+    return prompts * train.max_prompt_length + rows * train.max_completion_length
 
 
-def _token_bytes(shape: ModelShape, width: int, checkpointed: bool) -> int:
-    """Bytes of activations that each token leaves for the backward pass."""
-    layers = _CHECKPOINTED_BYTES * shape.layers + _LAYER_BYTES if checkpointed else _LAYER_BYTES * shape.layers
-    return shape.hidden * layers * width // 2
-
-
-def _row_logits(train: TrainConfig, shape: ModelShape) -> int:
-    return train.max_completion_length * shape.vocabulary * _LOGIT_BYTES
-
-
-def _cache(train: TrainConfig, shape: ModelShape, width: int) -> int:
-    """Keys and values of every token of all completions of a step; a group shares those of its prompt."""
-    prompts = train.prompts_per_step if train.backend == "trl" else train.completions_per_step
-    tokens = prompts * train.max_prompt_length + train.completions_per_step * train.max_completion_length
+def _cache(train: TrainConfig, shape: ModelShape, width: int, place: Place) -> int:
+    """Keys and values of every token of all completions of a step."""
+    tokens = _tokens(train, train.completions_per_step, place)
     return tokens * 2 * shape.key_value * shape.layers * width
 
 

@@ -8,9 +8,9 @@ from core.config import RunConfig
 from core.training import options
 from core.training.advice import Finding, Mend
 from core.training.fields import label
-from core.training.memory import divisors
 from core.training.model_shape import ModelShape
 from core.training.options import Choice
+from core.training.parts import divisors
 
 _TOKEN_SUMS = ("bnpo", "dr_grpo", "dapo", "cispo")
 """Losses that sum over tokens, so that a ratio of whole completions would be weighed by their length."""

@@ -11,7 +11,7 @@ from core.config import RunConfig, with_changes
 from core.paths import Home
 from core.presets import preset_config
 from core.training import memory
-from core.training.memory import Estimate, NoEstimate, divisors, estimate, estimate_shape
+from core.training.memory import Estimate, NoEstimate, estimate, estimate_shape
 from core.training.model_shape import ModelShape, model_shape, read_shape, shape_of_name
 from tests.build_machine import GIB, machine
 
@@ -159,7 +159,3 @@ def test_a_folder_with_broken_files_tells_nothing(tmp_path: Path, home: Home) ->
     (tmp_path / "model.safetensors").write_bytes(b"\xff" * 64)
     assert read_shape(tmp_path) is None
     assert model_shape(str(tmp_path), home) is None
-
-
-def test_divisors_are_in_order() -> None:
-    assert divisors(16) == [1, 2, 4, 8, 16]
