@@ -22,7 +22,7 @@ run: install ## Open the studio on http://127.0.0.1:8501
 
 demo: install ## Train the demo without a browser and print the curve
 	@.venv/bin/python -m core prepare
-	@.venv/bin/python -m core train --preset demo
+	@.venv/bin/python -m core train --size demo
 
 test: install-dev ## Style, types, unit, page and browser tests
 	@scripts/test.sh quick

@@ -35,7 +35,6 @@ from core.jobs.spawning import JOB_ENVIRONMENT
 from core.paths import PROJECT, Home
 from core.presets import preset_config
 from core.prompts import PROMPTS
-from core.runs.completions import held_out
 from core.runs.events import Metrics, latest_metrics, read_events
 from core.runs.run import Run
 from core.train_config import ALL_PROJECTIONS
@@ -162,7 +161,6 @@ def learning(home: Home, data: Path, out: Path) -> dict[str, Any]:
             "name": "Article reward on PubMedQA",
             "train.steps": 130,
             "train.warmup": 0.02,
-            "train.held_out_rows": 0,
             "train.save_every": 50,
             "train.seed": 1,
         },
@@ -173,7 +171,6 @@ def learning(home: Home, data: Path, out: Path) -> dict[str, Any]:
     rewards = [m.reward for m in metrics]
     tens = [statistics.mean(rewards[n : n + 10]) for n in range(0, len(rewards), 10)]
     reached = next((10 * (n + 1) for n, mean in enumerate(tens) if mean >= 0.55), None)
-    answers = [(a.before, a.after) for a in held_out(run) if a.after is not None]
     pack(run, out)
     return {
         "steps": len(metrics),
@@ -186,9 +183,6 @@ def learning(home: Home, data: Path, out: Path) -> dict[str, Any]:
             name: [round(metrics[0].components[name], 3), round(metrics[-1].components[name], 3)]
             for name in metrics[0].components
         },
-        "held_out_reward": [round(statistics.mean(p[side].reward for p in answers), 3) for side in (0, 1)]
-        if answers
-        else None,
         "met": {"mean reward of ten steps at least +0.55 within 200 steps": reached is not None},
     }
 
