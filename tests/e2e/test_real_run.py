@@ -41,7 +41,7 @@ def test_a_demo_is_started_watched_found_again_stopped_and_resumed(
     expect(page.get_by_text("Running").first).to_be_visible(timeout=LOADING_MS)
     expect(page.get_by_text(re.compile(r"Step [1-9]\d* of")).first).to_be_visible(timeout=LOADING_MS)
     expect(page.get_by_text(re.compile(r"Step ([2-9]|\d\d+) of")).first).to_be_visible(timeout=LOADING_MS)
-    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
+    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(6)
     run = _only_run(real_server.home)
     page.reload()
     expect(page.get_by_text(re.compile(r"Step ([2-9]|\d\d+) of")).first).to_be_visible(timeout=LOADING_MS)
@@ -51,11 +51,11 @@ def test_a_demo_is_started_watched_found_again_stopped_and_resumed(
     assert run.status().live
     real_server.start()
     page.goto(f"{real_server.url}/train")
-    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(3)
+    expect(page.get_by_test_id("stEChartsChart").locator("canvas")).to_have_count(6)
     expect(page.get_by_text("Running").first).to_be_visible()
 
     page.get_by_test_id("stMain").get_by_role("button", name="Stop", exact=True).click()
-    page.get_by_role("button", name="Stop the run").click()
+    page.get_by_role("button", name="Stop and save").click()
     assert supervisor.wait(run, STOPPING_SECONDS).state == "stopped"
     stopped_at = run.status().step
     page.get_by_role("button", name="Resume").click(timeout=LOADING_MS)
