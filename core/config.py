@@ -38,6 +38,14 @@ _RUN_COLUMNS = frozenset(
     ],
 )
 """Names that a custom component cannot have, since they stand beside it in a run's files."""
+_HEADINGS = frozenset(
+    [
+        *("similarity", "valid_or_not", "tokens", "mean_reward", "questions", "kept_as"),
+        *("rank", "move", "kind", "component"),
+    ],
+)
+"""Names that it cannot have either, since its title would be the heading of another column on a page: a component has
+its title from `core.reward.verdicts.component_title`."""
 _TAG = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,31}")
 _HIDE = re.compile(r"Input should be|Value error, ")
 _NEVER_SHOWN = frozenset(["base_url", "judge"])
@@ -88,7 +96,7 @@ class DataConfig(Settings):
     """The columns of a file; prepared data sets have theirs."""
     fingerprint: str = ""
     """What the data was when the run was started: of a prepared data set see `core.data.prepared`, of a file its
-    SHA-256. Filled in by `core.jobs.supervisor.start`; a run is refused when the data has changed since. Empty is not
+    SHA-256. Filled in by `core.jobs.readiness.ready`; a run is refused when the data has changed since. Empty is not
     compared."""
 
     @property
@@ -124,7 +132,7 @@ class CustomReward(Settings):
                 f"the custom reward name {self.name!r} must be 1 to 32 lower-case letters, digits or '_', "
                 "starting with a letter"
             )
-        if self.name in _RUN_COLUMNS | {*COMPONENTS, JUDGE}:
+        if self.name in _RUN_COLUMNS | _HEADINGS | {*COMPONENTS, JUDGE}:
             raise ValueError(f"a custom reward cannot be named {self.name!r}; the studio uses that name itself")
         return self
 

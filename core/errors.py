@@ -14,6 +14,10 @@ any other exception is a defect of the studio and goes to the log with its trace
       Diverged      a training run's numbers are no longer finite
 """
 
+import re
+
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory", re.IGNORECASE)
+
 
 class StudioError(Exception):
     """Something the user can mend; `str(error)` is one plain sentence or two."""
@@ -49,6 +53,15 @@ class RewardError(StudioError):
 
 class OutOfMemory(StudioError):
     """The GPU, or this machine, has less memory than a job asks for."""
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether memory ran out, be it said by the kind of the error or, as libraries do, by its words alone.
+
+    >>> lacks_memory(RuntimeError("CUDA error: out of memory")), lacks_memory(RuntimeError("shapes differ"))
+    (True, False)
+    """
+    return isinstance(error, MemoryError) or bool(_NO_MEMORY.search(str(error)))
 
 
 class Diverged(StudioError):

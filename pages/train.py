@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.errors import StudioError
 from core.runs.run import list_runs
-from studio import output, run_actions, run_view, settings, state, train_form
+from studio import output, run_actions, run_heading, run_view, runs_list, settings, state, train_form
 
 home = settings.open_home()
 run_actions.go_on(home)
@@ -14,13 +14,13 @@ try:
     run = state.chosen_run(home)
 except StudioError as error:
     missing = error
+lines = runs_list.lines_of(list_runs(home))
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("Train" if run else "New training run", anchor=False)
     with st.container(horizontal=True, width="content", vertical_alignment="center"):
-        runs = list_runs(home)
-        if runs:
-            state.run_selector(runs, run)
+        if lines:
+            state.run_selector(run_heading.offered(lines, run), run)
         if run:
             run_actions.buttons(home, run)
             st.button("New run", icon=":material/add:", key="new_run", on_click=state.open_new_run)
@@ -29,4 +29,5 @@ if missing:
 if run is None:
     train_form.new_run(home)
 else:
+    run_heading.draw(lines, run)
     run_view.watch(home, run)

@@ -1,4 +1,4 @@
-"""Tasks as the Data page shows them: found again on disk, followed with a bar and a Stop button, explained."""
+"""Tasks as the pages show them: found again on disk, followed with a bar and a Stop button, explained."""
 
 from __future__ import annotations
 

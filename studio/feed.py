@@ -20,6 +20,7 @@ import streamlit as st
 from core.errors import StudioError
 from core.runs.events import Event, EventTail, Metrics, Validation
 from core.runs.run import Run
+from core.training.coach_reader import Milestones
 from core.training.curves import CurveReader, CurveReplay, has_curves, rebuild
 
 _KEPT_NOTES = 50
@@ -49,8 +50,6 @@ class RunFeed:
 
     Attributes:
         notes: the newest alerts and errors.
-        validations: in the order of their steps, without those that a resumed run has left behind.
-        changes: of the reward's weights, likewise.
     """
 
     def __init__(self, run: Run) -> None:
@@ -62,10 +61,8 @@ class RunFeed:
 
     def _begin(self, tail: EventTail, curves: CurveReader) -> None:
         self._tail, self._curves = tail, curves
-        self._first_weights: Mapping[str, float] | None = None
+        self._milestones = Milestones()
         self.notes: list[Note] = []
-        self.validations: list[Validation] = []
-        self.changes: list[WeightsChange] = []
 
     def update(self) -> RunFeed:
         """Take in what the job has written since the last call."""
@@ -85,6 +82,16 @@ class RunFeed:
     def preparing(self) -> bool:
         """Whether the curves of an older run are being made."""
         return self._maker is not None and self._maker.is_alive()
+
+    @property
+    def validations(self) -> list[Validation]:
+        """In the order of their steps, without those that a resumed run has left behind."""
+        return self._milestones.validations
+
+    @property
+    def changes(self) -> list[WeightsChange]:
+        """Of the reward's weights, likewise."""
+        return [WeightsChange(step, weights) for step, weights in self._milestones.changes.items()]
 
     @property
     def last_step(self) -> int:
@@ -139,21 +146,7 @@ class RunFeed:
         if event.kind in ("alert", "error"):
             note = Note(event.step, str(event.data.get("message", "")), event.kind == "error")
             self.notes = [*self.notes, note][-_KEPT_NOTES:]
-        elif event.kind == "validation":
-            self.validations.append(Validation.of(event))
-        elif event.kind == "weights":
-            self._take_weights(event)
-        elif event.kind == "state" and event.data.get("state") == "running":
-            self.validations = [found for found in self.validations if found.step <= event.step]
-            self.changes = [change for change in self.changes if change.step <= event.step]
-
-    def _take_weights(self, event: Event) -> None:
-        weights: Mapping[str, float] = event.data["weights"]
-        if self._first_weights is None:
-            self._first_weights = weights
-        in_force = self.changes[-1].weights if self.changes else self._first_weights
-        if dict(weights) != dict(in_force):
-            self.changes.append(WeightsChange(event.step, weights))
+        self._milestones.take(event)
 
 
 class _OlderRun:

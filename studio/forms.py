@@ -37,9 +37,14 @@ def choice(
     )
 
 
-def text(label: str, key: str, placeholder: str, note: str, value: str = "") -> str:
-    """A line of text without spaces around it, at first `value`."""
+def text(label: str, key: str, placeholder: str, note: str, value: str = "", max_chars: int | None = None) -> str:
+    """A line of text without spaces around it, at first `value`; no more than `max_chars` can be typed."""
     written = st.text_input(
-        label, key=state.begin(key, value), placeholder=placeholder, help=note or None, persist_state="session"
+        label,
+        max_chars=max_chars,
+        key=state.begin(key, value),
+        placeholder=placeholder,
+        help=note or None,
+        persist_state="session",
     )
     return (written or "").strip()

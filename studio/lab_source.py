@@ -53,7 +53,7 @@ def _step(home: Home, chosen: str) -> str:
     steps = kept_steps(find_run(home, chosen.removeprefix(RUN)))
     step = steps[-1]
     if len(steps) > 1:
-        step = st.slider("Training step", steps[0], steps[-1], steps[-1], key=f"lab.step.{chosen}")
+        step = st.slider("Training step", steps[0], steps[-1], steps[-1], steps.step, key=f"lab.step.{chosen}")
     return f"{chosen}:{step}"
 
 

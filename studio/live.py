@@ -7,7 +7,7 @@ import gc
 import math
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,8 @@ import pandas as pd
 import streamlit as st
 
 from core.config import RunConfig
+from core.jobs import queue
+from core.paths import Home
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import MEANINGS, component_title, validity_word, weight_word
 from core.runs.events import Metrics
@@ -46,7 +48,7 @@ def _spare_the_collector(modules: int) -> None:
 atexit.register(gc.unfreeze)  # libraries that count their objects at the end would call frozen ones lost
 
 
-def status_strip(run: Run, state_shown: str) -> None:
+def status_strip(home: Home, run: Run, state_shown: str) -> None:
     """State, progress, time left and what the job is busy with; redraws the whole page when the state has changed.
 
     Args:
@@ -63,20 +65,30 @@ def status_strip(run: Run, state_shown: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.badge(badge.label, icon=badge.icon, color=badge.colour)
         st.progress(words.progress(status), text=" · ".join(output.escape(part) for part in parts if part))
-    _say_what_happened(run, feed)
+    _say_what_happened(home, run, feed)
 
 
-def _say_what_happened(run: Run, feed: RunFeed) -> None:
+def _say_what_happened(home: Home, run: Run, feed: RunFeed) -> None:
     status = run.status()
     if status.state == "failed":
         output.problem(run.summary())
     elif status.state in ("interrupted", "stopped"):
         output.warning(run.summary())
-    elif status.state in ("queued", "paused"):
+    elif status.state == "queued":
+        st.info(output.escape(f"{run.summary()} {_turn(queue.waiting(home), run)}"))
+    elif status.state == "paused":
         st.info(output.escape(run.summary()))
     for note in feed.notes:
         if not note.is_error:
             output.warning(note.message)
+
+
+def _turn(waiting: Sequence[Run], run: Run) -> str:
+    """How many runs start before this one does; nothing for one that does not wait any more."""
+    if run not in waiting:
+        return ""
+    before = waiting.index(run)
+    return {0: "It is the next to start.", 1: "1 run waits before it."}.get(before, f"{before} runs wait before it.")
 
 
 def tiles(run: Run) -> None:

@@ -15,16 +15,13 @@ from core.runs.run import Run
 from core.training.groups import GroupReader
 from studio import output, state
 from studio.charts import TEAL, Band, Curve, Option, curves_option
-from studio.settings import CHART_POINTS
+from studio.settings import CHART_POINTS, TEXT_ROW_HEIGHT
 
-_ROW_HEIGHT = 62
-"""In pixels: room for three lines of a completion."""
 _OFFERED = 200
 """Steps that are offered for a comparison: so many of the first ones, and of the newest."""
 _SINGLE_POINTS = 60
 """Up to so many steps, each at which the question came is a point of its own."""
 _SCORE = st.column_config.NumberColumn(format="%.2f", width="small")
-_TEXT = st.column_config.TextColumn(width="large")
 
 
 @dataclass(frozen=True)
@@ -78,14 +75,14 @@ def _step(steps: range, planned: int) -> int:
     if newest or len(steps) == 1:
         return steps[-1]
     state.start_with("microscope.step", steps[-1])
-    return int(st.number_input("Step", 1, planned, key="microscope.step", width=160))
+    return int(st.number_input("Step", 1, planned, step=steps.step, key="microscope.step", width=160))
 
 
 def _group(groups: Sequence[Group]) -> Group | None:
     if len(groups) < 2:
         return groups[0] if groups else None
     numbered = {f"{number}. {group.question}": group for number, group in enumerate(groups, start=1)}
-    chosen = st.selectbox("Prompt", list(numbered), key="microscope.prompt")
+    chosen = st.selectbox("Question", list(numbered), key="microscope.prompt")
     return numbered.get(chosen, groups[0])
 
 
@@ -128,8 +125,8 @@ def _table(ranked: Sequence[Completion]) -> None:
         hide_index=True,
         key="completions",
         alt="Completions of the group with their scores",
-        row_height=_ROW_HEIGHT,
-        column_config={"Completion": _TEXT, **dict.fromkeys(["Reward", "Advantage", *names], _SCORE)},
+        row_height=TEXT_ROW_HEIGHT,
+        column_config={"Completion": output.WIDE_TEXT, **dict.fromkeys(["Reward", "Advantage", *names], _SCORE)},
     )
 
 
@@ -194,6 +191,6 @@ def _list(group: Group) -> None:
         hide_index=True,
         key="microscope.others",
         alt=f"Completions of step {group.step}",
-        row_height=_ROW_HEIGHT,
-        column_config={"Completion": _TEXT, "Reward": _SCORE},
+        row_height=TEXT_ROW_HEIGHT,
+        column_config={"Completion": output.WIDE_TEXT, "Reward": _SCORE},
     )

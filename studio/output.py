@@ -29,6 +29,8 @@ _REWRITTEN = re.compile(
 )
 """Where Streamlit makes a link, an icon or another sign out of plain text once its marks are gone; see `escape`."""
 _TAIL_BYTES = 65_536
+WIDE_TEXT = st.column_config.TextColumn(width="large")
+"""A column of a table that holds text from outside."""
 
 
 def escape(text: str) -> str:
@@ -78,7 +80,7 @@ def lines(text: str, height: int = 320) -> None:
 def texts(rows: Sequence[Mapping[str, str]], key: str) -> None:
     """A table whose columns all hold text from outside."""
     frame = pd.DataFrame(rows)
-    config = {column: st.column_config.TextColumn(column, width="large") for column in frame.columns}
+    config = dict.fromkeys(frame.columns, WIDE_TEXT)
     st.dataframe(frame, hide_index=True, column_config=config, key=key)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import streamlit as st
+from pydantic import ValidationError
 
 from core.config import RunConfig
 from core.errors import StudioError
@@ -38,7 +40,7 @@ def draw(home: Home, config: RunConfig) -> None:
         task = newest
         data_tasks.follow(newest)
     else:
-        _button(home, config, "Try it again" if preflight_task.result(own) else "Try it first (about a minute)")
+        _button(home, config, "Try it again" if _found(own) else "Try it first (about a minute)")
         data_tasks.explain(own, KIND, _AGAIN)
     _result(task, config)
 
@@ -68,14 +70,29 @@ def _start(home: Home, config: RunConfig) -> None:
 
 def _result(task: Task | None, config: RunConfig) -> None:
     """What a task has found out; about the form's settings as they are, or about others, which it then says."""
-    found = preflight_task.result(task)
-    tried = None if task is None else preflight_task.asked(task)
-    if tried is not None and settings_hash(tried) != settings_hash(config):
+    found, tried = _found(task), _tried(task)
+    if task is None or tried is None or not (found or task.status().live):
+        return
+    if settings_hash(tried) != settings_hash(config):
         _say_other_settings(tried, config, there=found is not None)
         if found is not None:
             _figures(found, tried)
     elif found is not None:
         _verdict(found, config)
+
+
+def _found(task: Task | None) -> PreflightResult | None:
+    """What a task has found out; None also when another version of the studio wrote it in another form."""
+    with suppress(ValidationError):
+        return preflight_task.result(task)
+    return None
+
+
+def _tried(task: Task | None) -> RunConfig | None:
+    """The settings that a task tries; None also when another version of the studio wrote them in another form."""
+    with suppress(StudioError):
+        return None if task is None else preflight_task.asked(task)
+    return None
 
 
 def _say_other_settings(tried: RunConfig, config: RunConfig, there: bool) -> None:

@@ -9,14 +9,13 @@ import streamlit as st
 
 from core.config import RunConfig, Tags
 from core.runs.completions import HeldOut, held_out
+from core.runs.difference import every_setting
 from core.runs.run import Run
+from core.training.fields import GROUPS, group_of
 from studio import output
-from studio.settings import LOG_LINES
+from studio.settings import LOG_LINES, TEXT_ROW_HEIGHT
 
-_ROW_HEIGHT = 62
-"""In pixels: room for three lines of a completion."""
 _WIDE_SCORE = st.column_config.NumberColumn(format="%.2f", width=120)
-_TEXT = st.column_config.TextColumn(width="large")
 
 
 def held_out_answers(run: Run, tags: Tags) -> None:
@@ -72,13 +71,13 @@ def _held_out_table(found: Sequence[HeldOut]) -> None:
             "Reference answer": [item.reference for item in found],
         }
     )
-    texts = dict.fromkeys(("Question", "Before", "After", "Reference answer"), _TEXT)
+    texts = dict.fromkeys(("Question", "Before", "After", "Reference answer"), output.WIDE_TEXT)
     st.dataframe(
         frame,
         hide_index=True,
         key="held_out",
         alt="Held-out questions answered before and after training",
-        row_height=_ROW_HEIGHT,
+        row_height=TEXT_ROW_HEIGHT,
         column_config={**texts, "Reward before": _WIDE_SCORE, "Reward after": _WIDE_SCORE},
     )
 
@@ -96,12 +95,17 @@ def _held_out_pair(item: HeldOut, tags: Tags) -> None:
 
 def log(run: Run) -> None:
     """The last lines that the job printed."""
-    st.caption(f"The last {LOG_LINES} lines of worker.log; progress itself is in events.jsonl.")
+    st.caption(f"The last {LOG_LINES} lines that the run's job printed.")
     output.lines(output.tail(run.log, LOG_LINES))
 
 
 def settings(run: Run, config: RunConfig) -> None:
     """What the run was asked to do, and where it lies."""
     output.labelled("Folder", str(run.folder))
-    st.caption("Configuration, as written to config.json")
-    output.lines(config.model_dump_json(indent=2))
+    told = every_setting(config)
+    for group, title in {"question": "Model, data, prompt and reward", **GROUPS}.items():
+        rows = [{"Setting": row.label, "Value": row.value} for row in told if group_of(row.path) == group]
+        st.markdown(f"**{title}**")
+        output.texts(rows, key=f"settings.{group}")
+    with st.expander("All settings as JSON, for the command line"):
+        output.lines(config.model_dump_json(indent=2))

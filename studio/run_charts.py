@@ -78,7 +78,7 @@ def spread(view: View) -> Option | None:
 
 def zero_variance(view: View) -> Option | None:
     """Which share of the groups teaches nothing."""
-    return _lines(view, SHARE, Curve("zero_variance mean", "groups without a difference", AMBER))
+    return _lines(view, SHARE, Curve("zero_variance mean", "groups without differences", AMBER))
 
 
 def kl(view: View) -> Option | None:
@@ -87,7 +87,7 @@ def kl(view: View) -> Option | None:
 
 
 def entropy(view: View) -> Option | None:
-    """How open the policy's choice of the next token is."""
+    """How open the model's choice of the next token is."""
     return _lines(view, _SIGNIFICANT, Curve("entropy mean", "entropy", TEAL))
 
 

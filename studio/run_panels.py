@@ -12,6 +12,7 @@ from core.reward.formula import VALIDITY
 from core.reward.verdicts import component_title
 from core.runs.run import Run
 from core.training.best import read_best
+from core.training.fields import label
 from studio import charts, run_charts
 from studio.curve_view import View
 from studio.feed import feed_of
@@ -75,13 +76,13 @@ GROUPS: dict[str, tuple[Panel, ...]] = {
             "How far the answers to one question lie apart: the model learns from these differences alone.",
         ),
         Panel(
-            "Groups that teach nothing",
+            "Groups without differences",
             run_charts.zero_variance,
             ("zero_variance",),
             "The share of questions whose answers all earned the same: when it stays high, most of the work is wasted.",
         ),
     ),
-    "Policy": (
+    "Model": (
         Panel(
             "Entropy",
             run_charts.entropy,
@@ -95,7 +96,7 @@ GROUPS: dict[str, tuple[Panel, ...]] = {
             run_charts.kl,
             ("kl",),
             "A slow rise is learning; a steep one means that the model is leaving the language it knew.",
-            "The distance from the base model is not measured while beta is 0.",
+            f"The distance from the base model is not measured while {label('train.beta')} is 0.",
         ),
         Panel(
             "Held back by clipping",
@@ -208,7 +209,7 @@ def validations(view: View) -> None:
     if not found:
         st.caption(
             "Validation: this run has not answered validation questions yet. They are answered every few steps when "
-            "validate_every is above 0 and the data has a validation split."
+            f"“{label('train.validate_every')}” is above 0 and the data has a validation split."
         )
         return
     st.markdown("**Validation questions**")

@@ -24,16 +24,16 @@ def watch(home: Home, run: Run) -> None:
         output.problem(error)
         return
     changing = status.live or status.state == "queued"
-    live.refreshing(live.status_strip, settings.REFRESH_SECONDS if changing else None, run, status.state)
+    live.refreshing(live.status_strip, settings.REFRESH_SECONDS if changing else None, home, run, status.state)
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
-        paused = status.live and st.toggle("Pause the curves", key="paused")
+        paused = status.live and st.toggle("Hold the page still", key="paused")
         window = forms.choice("Steps drawn", list(WINDOWS), "window", show_label=False)
     moving = (status.live and not paused) or feed_of(run).preparing
     every = settings.curve_refresh_seconds(live.step_seconds(run)) if moving else None
     slowly = settings.TABLE_REFRESH_SECONDS if moving else None
     live.refreshing(coach_panel.draw, slowly, run, config)
     live.refreshing(live.curves, every, run, WINDOWS[window])
-    st.subheader("What each component decides", anchor=False)
+    st.subheader("Weight and effect of each component", anchor=False)
     live.refreshing(live.weights, slowly, run, config)
     _details(run, config, slowly)
 

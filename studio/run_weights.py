@@ -16,7 +16,7 @@ _RECENT_STEPS = 10
 _STEP = 0.05
 
 
-@st.dialog("Change the reward weights", icon=":material/tune:")
+@st.dialog("Change the reward weights", icon=":material/tune:", on_dismiss="rerun")  # which forgets what was typed
 def change(run: Run) -> None:
     """Ask for other weights: each component with its present one, and what it really decides."""
     present = control.latest_weights(run)

@@ -30,6 +30,11 @@ def look(home: Home) -> list[RunLine]:
     """Every run in one line, the newest first; a run is read again only when one of its files has changed."""
     runs = list_runs(home)
     _give_curves(runs)
+    return lines_of(runs)
+
+
+def lines_of(runs: Sequence[Run]) -> list[RunLine]:
+    """These runs in one line each, likewise."""
     return [_present(_line(str(run.folder), stamp_of(run), run)) for run in runs]
 
 

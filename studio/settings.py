@@ -13,6 +13,8 @@ TABLE_REFRESH_SECONDS = 6.0
 CHART_POINTS = 600
 """Points a curve may have; more is not seen and slows the browser down."""
 LOG_LINES = 200
+TEXT_ROW_HEIGHT = 62
+"""Of the rows of a table of completions, in pixels: room for three lines."""
 
 
 def curve_refresh_seconds(step_seconds: float) -> float:

@@ -36,7 +36,7 @@ _FORM_WIDGETS = "form.widgets"
 _FORM_PENDING = "form.pending"
 """Changes of settings that the form has not taken up yet."""
 _FORM_BESIDE = "form.beside"
-"""Changes of settings for which the form has no widget."""
+"""Changes of settings for which the form has no widget, by what the form starts from."""
 _REFUSED = "refused"
 """Why the last values of a form could not be kept, by the name of the form."""
 _COMPARE = "compare"
@@ -121,14 +121,19 @@ def chosen_run(home: Home) -> Run | None:
     return live
 
 
-def run_selector(runs: list[Run], current: Run | None) -> None:
-    """A select box of all runs that opens the one chosen."""
+def run_selector(titles: Mapping[str, str], current: Run | None) -> None:
+    """A select box of runs that opens the one chosen.
+
+    Args:
+        titles: how each run is offered, by its id; the one that is open is among them.
+    """
     st.session_state[_RUN_CHOICE] = None if current is None else current.id
     st.selectbox(
         "Run",
-        [run.id for run in runs],
+        list(titles),
         key=_RUN_CHOICE,
         index=None,
+        format_func=titles.__getitem__,
         placeholder="Open a run",
         label_visibility="collapsed",
         on_change=open_chosen_run,
@@ -276,10 +281,14 @@ def form_widgets() -> dict[str, str]:
     return widgets
 
 
-def changes_beside() -> dict[str, Any]:
-    """Changes of settings for which the form has no widget."""
-    changes: dict[str, Any] = st.session_state.setdefault(_FORM_BESIDE, {})
-    return changes
+def changes_beside(prefix: str) -> dict[str, Any]:
+    """Changes of settings for which the form has no widget.
+
+    Args:
+        prefix: how the keys of the form's widgets begin; a form that starts from something else has its own changes.
+    """
+    forms: dict[str, dict[str, Any]] = st.session_state.setdefault(_FORM_BESIDE, {})
+    return forms.setdefault(prefix, {})
 
 
 def chosen_row(table: Table) -> int | None:

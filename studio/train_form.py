@@ -14,7 +14,7 @@ from core.paths import Home
 from core.presets import SIZES, preset_config
 from core.runs.run import Run
 from core.training.model_shape import model_shape
-from studio import output, preflight_panel, state, train_plan, train_questions
+from studio import output, preflight_panel, state, train_data, train_plan, train_questions
 from studio.train_origin import Origin, origin
 from studio.train_settings import settings
 from studio.train_widgets import Sheet, widget_value
@@ -32,15 +32,17 @@ def new_run(home: Home) -> None:
         data = _data(home, start)
         reward = train_questions.reward_preset(home, start)
         with st.expander("Settings", icon=":material/tune:"):
-            config = _settings(home, start, size, reward, data, model)
+            config, problem = _settings(home, start, size, reward, data, model)
     if config is not None and model and data is not None:
         config = with_changes(config, {"name": name, "model": model, "data": data.model_dump()})
     with right, st.container(border=True):
         st.subheader("What will run", anchor=False)
-        ready = config is not None and train_plan.draw(home, config, size, start.cloned)
+        if problem:
+            output.problem(problem)
+        ready = config is not None and train_plan.draw(home, config, size, start)
         if not (model and data):
             st.caption("Name a model and choose data that can be read; then the run can start.")
-        _buttons(home, config if ready and model and data else None)
+        _buttons(home, config if ready and model and data else None, start)
         if config is not None and model and data:
             preflight_panel.draw(home, config)
 
@@ -54,7 +56,7 @@ def _take_changes(start: Origin) -> None:
         elif key is not None:
             state.put(key, widget_value(path, value))
         else:
-            state.changes_beside()[path] = value
+            state.changes_beside(start.prefix)[path] = value
     state.form_widgets().clear()
 
 
@@ -70,9 +72,9 @@ def _what_it_starts_from(start: Origin) -> str | None:
 
 def _data(home: Home, start: Origin) -> DataConfig | None:
     try:
-        data = train_questions.data_config(home, start)
+        data = train_data.data_config(home, start)
         if data:
-            train_questions.data_preview(data, home)
+            train_data.data_preview(data, home)
     except StudioError as error:
         output.problem(error)
         return None
@@ -81,18 +83,18 @@ def _data(home: Home, start: Origin) -> DataConfig | None:
 
 def _settings(
     home: Home, start: Origin, size: str | None, reward: RewardConfig, data: DataConfig | None, model: str
-) -> RunConfig | None:
+) -> tuple[RunConfig | None, StudioError | None]:
+    """Asks for the settings; returns them, or what is wrong with them, which the closed questions would hide."""
     try:
         base = _base(start, size).model_copy(update={"reward": _with_models(size, reward)})
-        base = with_changes(train_questions.suited(base, data, home), state.changes_beside())
+        base = with_changes(train_data.suited(base, data, home), state.changes_beside(start.prefix))
         shape = model_shape(model, home) if model else None
         scope = f"{start.prefix}{train_questions.scope(size or 'clone', data)}"
         reward_scope = f"{start.prefix}{train_questions.scope(size or 'clone', data, reward)}"
         layers = tuple(shape.linear) if shape else ()
-        return settings(Sheet(base, scope, layers), Sheet(base, reward_scope))
+        return settings(Sheet(base, scope, layers), Sheet(base, reward_scope)), None
     except StudioError as error:
-        output.problem(error)
-        return None
+        return None, error
 
 
 def _base(start: Origin, size: str | None) -> RunConfig:
@@ -105,9 +107,9 @@ def _with_models(size: str | None, reward: RewardConfig) -> RewardConfig:
     return brought if brought is not None and brought.preset == reward.preset else reward
 
 
-def _buttons(home: Home, config: RunConfig | None) -> None:
+def _buttons(home: Home, config: RunConfig | None, start: Origin) -> None:
     """The buttons for a run that can be started, dimmed while there is none."""
-    start = st.button(
+    at_once = st.button(
         "Start training",
         type="primary",
         icon=":material/play_arrow:",
@@ -123,10 +125,10 @@ def _buttons(home: Home, config: RunConfig | None) -> None:
         key="queue_training",
         help="It starts by itself when this machine has room for it, also when the browser is closed.",
     )
-    if start and config:
-        _open(partial(supervisor.start, home, config))
+    if at_once and config:
+        _open(partial(supervisor.start, home, config), start)
     elif wait and config:
-        _open(partial(_queued, home, config))
+        _open(partial(_queued, home, config), start)
 
 
 def _queued(home: Home, config: RunConfig) -> Run:
@@ -135,7 +137,7 @@ def _queued(home: Home, config: RunConfig) -> Run:
     return run
 
 
-def _open(made: Callable[[], Run]) -> None:
+def _open(made: Callable[[], Run], start: Origin) -> None:
     """Show the run that is made, or why it cannot be."""
     try:
         with st.spinner("Starting the job"):
@@ -143,6 +145,6 @@ def _open(made: Callable[[], Run]) -> None:
     except StudioError as error:
         output.problem(error)
         return
-    state.changes_beside().clear()
+    state.changes_beside(start.prefix).clear()
     state.open_run(run)
     st.rerun()

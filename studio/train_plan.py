@@ -20,21 +20,21 @@ from core.training.fields import label
 from core.training.memory import Estimate, NoEstimate
 from core.training.model_shape import model_shape
 from studio import findings, lab_stress, output, state, words
-from studio.train_origin import Cloned
+from studio.train_origin import Cloned, Origin
 
 _MACHINE_SECONDS = 10
 
 
-def draw(home: Home, config: RunConfig, size: str | None, cloned: Cloned | None) -> bool:
+def draw(home: Home, config: RunConfig, size: str | None, start: Origin) -> bool:
     """Say what the run will do and what stands against it; returns whether it can be started."""
     st.write(words.plan(config))
     st.write(f"Reward of a valid completion: {words.formula(config.reward.weights)}, within −1 and 1.")
     st.write(f"An invalid completion earns {config.reward.invalid_reward:g}.")
     if size and size_note(size, config) != SIZES[size].note:
         st.caption(size_note(size, config))
-    _beside()
-    if cloned:
-        _differences(cloned, config)
+    _beside(start)
+    if start.cloned:
+        _differences(start.cloned, config)
     machine = _machine(str(home.root))
     found = memory.estimate(config, home, machine)
     _memory(found)
@@ -65,9 +65,9 @@ def _mend_all(against: Sequence[Finding]) -> None:
         )
 
 
-def _beside() -> None:
+def _beside(start: Origin) -> None:
     """Changes for which there is no widget, and the way to take them back."""
-    changes = state.changes_beside()
+    changes = state.changes_beside(start.prefix)
     if changes:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.caption(f"Changed beside the settings: {output.escape(', '.join(map(label, changes)))}.")

@@ -161,7 +161,7 @@ def _choice(field: Field, key: str, value: str, choices: Sequence[Choice]) -> st
 
 
 def _parts(field: Field, key: str, value: int | None, chosen: Mapping[str, Any]) -> int | None:
-    """Only numbers that divide the completions of a step; 0 stands for the studio's own choice."""
+    """Only numbers that divide the completions of a step; None stands for the studio's own choice."""
     rows = chosen["train.prompts_per_step"] * chosen["train.num_generations"]
     offered = [None, *divisors(rows)]
     if value is not None and value not in offered:
@@ -195,10 +195,10 @@ def _further(sheet: Sheet, field: Field) -> dict[str, options.Plain]:
     held = sheet.base.train.trl
     offered = trl_settings.offered()
     st.caption(output.escape(f"{field.label}. {field.help}"))
-    frame = pd.DataFrame([{_FIELD: name, _VALUE: str(value)} for name, value in held.items()], columns=[_FIELD, _VALUE])
+    key = f"{sheet.scope}.{field.path}.{hash(tuple(held.items()))}"
     edited = st.data_editor(
-        frame,
-        key=f"{sheet.scope}.{field.path}.{hash(tuple(held.items()))}",
+        _lines(key, held),
+        key=key,
         num_rows="dynamic",
         hide_index=True,
         column_config={
@@ -206,11 +206,23 @@ def _further(sheet: Sheet, field: Field) -> dict[str, options.Plain]:
             _VALUE: st.column_config.TextColumn(width="medium"),
         },
     )
+    state.put(f"{key}.last", edited.reset_index(drop=True))
     found = trl_values(edited)
     for name in found:
         if name in offered:
             st.caption(output.escape(f"{name}: {offered[name].help} Default: {offered[name].default}."))
     return found
+
+
+def _lines(key: str, held: Mapping[str, options.Plain]) -> pd.DataFrame:
+    """What the table of further fields starts from: the same while it stays on the page, since what is typed is kept
+    as changes of it; what it held last when the page was left, which makes Streamlit forget those changes."""
+    start, last = f"{key}.start", f"{key}.last"
+    if state.value(key) is None:
+        fresh = pd.DataFrame([(name, str(value)) for name, value in held.items()], columns=[_FIELD, _VALUE])
+        state.put(start, fresh if state.value(last) is None else state.value(last))
+    frame: pd.DataFrame = state.value(start)
+    return frame
 
 
 def trl_values(frame: pd.DataFrame) -> dict[str, options.Plain]:

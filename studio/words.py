@@ -57,7 +57,7 @@ _PHASES = {
     "loading": "loading the models",
     "generating": "generating completions",
     "scoring": "scoring completions",
-    "updating": "updating the policy",
+    "updating": "learning",
     "answering held-out questions": "answering held-out questions",
 }
 _UNITS = {"generating": "tokens", "answering held-out questions": "questions"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.commands.follow import started
-from core.commands.verbs import Verb, add_verb
+from core.commands.verbs import add_run_verb, add_verb
 from core.errors import ConfigError
 from core.jobs import queue, supervisor
 from core.paths import Home
@@ -17,13 +17,13 @@ from core.training import control
 
 def add_control_verbs(verbs: Any) -> None:
     """Add the verbs to what `add_subparsers` returned."""
-    ending = _on_a_run(verbs, "stop", stop, "Ask a run to stop after its current step; it saves a checkpoint.")
+    ending = add_run_verb(verbs, "stop", stop, "Ask a run to stop after its current step; it saves a checkpoint.")
     ending.add_argument("--now", action="store_true", help="end it at once; what its last checkpoint lacks is lost")
-    _on_a_run(verbs, "pause", pause, "Ask a run to wait after its current step; it keeps its models in memory.")
-    _on_a_run(verbs, "continue", go_on, "Let a paused run go on.")
-    again = _on_a_run(verbs, "resume", resume, "Go on with a stopped, failed or interrupted run.")
+    add_run_verb(verbs, "pause", pause, "Ask a run to wait after its current step; it keeps its models in memory.")
+    add_run_verb(verbs, "continue", go_on, "Let a paused run go on.")
+    again = add_run_verb(verbs, "resume", resume, "Go on with a stopped, failed or interrupted run.")
     again.add_argument("--queue", action="store_true", help="when there is room for it")
-    moved = _on_a_run(verbs, "weights", weights, "Show or change the reward weights of a live run.")
+    moved = add_run_verb(verbs, "weights", weights, "Show or change the reward weights of a live run.")
     moved.add_argument("weights", nargs="*", metavar="NAME=WEIGHT", help="components to change, from the next step on")
     listed = add_verb(verbs, "queue", show_queue, "Show the runs that wait for their turn, and start those that can.")
     listed.add_argument("--add", metavar="RUN", help="queue a stopped, failed or interrupted run")
@@ -107,12 +107,6 @@ def show_queue(options: argparse.Namespace, home: Home) -> Any:
         if not waiting:
             print("No run waits for its turn.")
     return {"started": [run.id for run in begun], "queued": [run.id for run in waiting]}
-
-
-def _on_a_run(verbs: Any, name: str, action: Verb, help_text: str) -> argparse.ArgumentParser:
-    parser = add_verb(verbs, name, action, help_text)
-    parser.add_argument("run", metavar="RUN", help="run id, or 'last'")
-    return parser
 
 
 def _weights_of(pairs: Sequence[str]) -> dict[str, float]:

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.commands.verbs import Verb, add_verb
+from core.commands.verbs import add_run_verb, add_verb
 from core.errors import RunError
 from core.paths import Home
 from core.runs.difference import Setting, differing
@@ -25,18 +25,18 @@ from core.text import duration, one_line
 
 def add_run_admin_verbs(verbs: Any) -> None:
     """Add the verbs to what `add_subparsers` returned."""
-    tagged = _on_a_run(verbs, "tag", tag, "Show or change the title, tags and note of a run.")
+    tagged = add_run_verb(verbs, "tag", tag, "Show or change the title, tags and note of a run.")
     tagged.add_argument("tags", metavar="TAG", nargs="*", help="tags to add")
     tagged.add_argument("--remove", metavar="TAG", action="append", default=[], help="a tag to take away; repeatable")
     tagged.add_argument(
         "--title", metavar="TEXT", help="what the run is called in lists; '' for the name it began with"
     )
     tagged.add_argument("--note", metavar="TEXT", help="what you want to remember about it")
-    _on_a_run(verbs, "archive", archive, "Leave a run out of lists; nothing of it is removed.")
-    _on_a_run(verbs, "unarchive", unarchive, "Put an archived run back into the lists.")
-    deleted = _on_a_run(verbs, "delete", delete, "Remove a run for good, with its checkpoints and its adapter.")
+    add_run_verb(verbs, "archive", archive, "Leave a run out of lists; nothing of it is removed.")
+    add_run_verb(verbs, "unarchive", unarchive, "Put an archived run back into the lists.")
+    deleted = add_run_verb(verbs, "delete", delete, "Remove a run for good, with its checkpoints and its adapter.")
     deleted.add_argument("--yes", action="store_true", help="do not ask")
-    packed = _on_a_run(verbs, "export-run", export, "Pack a run into a zip file.")
+    packed = add_run_verb(verbs, "export-run", export, "Pack a run into a zip file.")
     packed.add_argument("--to", metavar="FILE", type=Path, help="a new file (default: in the home's exports/)")
     packed.add_argument("--checkpoints", action="store_true", help="with checkpoints, to resume the run elsewhere")
     brought = add_verb(verbs, "import-run", bring_in, "Bring in a run from a zip file that export-run has made.")
@@ -56,12 +56,6 @@ def found_lines(options: argparse.Namespace, home: Home) -> list[RunLine]:
     """The runs that the options of `add_search_options` ask for, the newest first."""
     search = Search(options.search, tags=options.tag, archived=options.archived)
     return [line for line in map(line_of, list_runs(home)) if search.finds(line)]
-
-
-def _on_a_run(verbs: Any, name: str, action: Verb, help_text: str) -> argparse.ArgumentParser:
-    parser = add_verb(verbs, name, action, help_text)
-    parser.add_argument("run", metavar="RUN", help="run id, or 'last'")
-    return parser
 
 
 def tag(options: argparse.Namespace, home: Home) -> Any:

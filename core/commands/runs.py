@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from core.commands.run_admin import add_search_options, found_lines
-from core.commands.verbs import add_verb
+from core.commands.verbs import add_run_verb, add_verb
 from core.jobs import queue
 from core.json_lines import json_line
 from core.paths import Home
@@ -27,8 +27,7 @@ _NO_RUNS = "There are no runs yet. Start one with: python -m core train --size d
 def add_run_verbs(verbs: Any) -> None:
     """Add the verbs to what `add_subparsers` returned."""
     add_search_options(add_verb(verbs, "runs", runs, "List runs, the newest first; archived ones are left out."))
-    shown = add_verb(verbs, "show", show, "Show one run: its state, curve and held-out answers.")
-    shown.add_argument("run", metavar="RUN", help="run id, or 'last'")
+    add_run_verb(verbs, "show", show, "Show one run: its state, curve and held-out answers.")
 
 
 def runs(options: argparse.Namespace, home: Home) -> Any:

@@ -28,6 +28,13 @@ def add_verb(verbs: Any, name: str, action: Verb, help_text: str) -> argparse.Ar
     return sub
 
 
+def add_run_verb(verbs: Any, name: str, action: Verb, help_text: str) -> argparse.ArgumentParser:
+    """A parser for a verb that acts on one run."""
+    parser = add_verb(verbs, name, action, help_text)
+    parser.add_argument("run", metavar="RUN", help="run id, or 'last'")
+    return parser
+
+
 def finish_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Any:
     """Start a task, say on standard error what it is busy with, and return its result; Ctrl-C asks it to stop.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from core.config import Tags
-from core.data.draft import SPLITS, ColumnMapping, Draft, DropRows, Mend, Redact, Resplit, Split, StripReasoning
+from core.data.draft import ColumnMapping, Draft, DropRows, Mend, Redact, Resplit, Split, StripReasoning
 from core.data.duplicates import near_groups
 from core.data.identifiers import redact
 from core.data.prepared import ANSWER, COLUMNS, QUESTION, SPLIT
@@ -64,12 +63,6 @@ def prepared_rows(table: Table, draft: Draft, progress: Tell = silent) -> pa.Tab
     progress("assigning splits", 0, 0)
     splits = pa.array(_splits(rows, draft, progress), pa.string())
     return rows.set_column(rows.schema.get_field_index(SPLIT), SPLIT, splits)
-
-
-def split_counts(rows: pa.Table) -> dict[Split, int]:
-    """How many of the prepared rows each split has."""
-    counts = Counter(rows.column(SPLIT).to_pylist())
-    return {split: counts[split] for split in SPLITS}
 
 
 def preview(table: Table, draft: Draft, mend: Mend, limit: int = PREVIEWED) -> list[Change]:

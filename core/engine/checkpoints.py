@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from transformers.trainer_pt_utils import safe_globals
 
 from core.runs.run import Run
 
@@ -40,8 +41,8 @@ def find_fault(folder: Path) -> str | None:
                 tensors.get_tensor(name)
         for name in ("optimizer.pt", "scheduler.pt"):
             torch.load(folder / name, map_location="cpu", weights_only=True)
-        if not (folder / "rng_state.pth").stat().st_size:
-            return "rng_state.pth is empty"
+        with safe_globals():  # as the trainer loads it
+            torch.load(folder / "rng_state.pth", map_location="cpu", weights_only=True)
     except (OSError, ValueError, SafetensorError, RuntimeError, EOFError) as error:
         return str(error).strip().partition("\n")[0][:160] or type(error).__name__
     except Exception as error:  # pickle.UnpicklingError and whatever else a damaged archive makes torch.load raise

@@ -114,6 +114,7 @@ def _write_plain(
         max_new_tokens=sampling.max_new_tokens,
         pad_token_id=tokenizer.pad_token_id,
         eos_token_id=tokenizer.eos_token_id,
+        repetition_penalty=1.0,  # what is left open is taken from the model's own settings
         **(chosen if sampling.temperature > 0 else {"do_sample": False}),
     )
     written: Tensor = model.generate(input_ids=ids, attention_mask=mask, generation_config=config)[:, ids.size(1) :]

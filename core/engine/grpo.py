@@ -62,7 +62,7 @@ def grpo_config(config: RunConfig, compute: Compute, folder: Path, passes: Parts
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # a loss that is no number must be seen, not averaged away
         "save_strategy": "steps",
-        "save_steps": train.save_every,
+        "save_steps": -(-train.save_every // train.num_iterations) * train.num_iterations,  # see RunCallback
         "save_total_limit": train.keep_checkpoints,
         "report_to": list(train.trackers) or "none",
         "disable_tqdm": True,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,10 +9,7 @@ import torch
 
 from core.config import RunConfig
 from core.engine.reporting import Reporter
-from core.errors import OutOfMemory
-
-_NO_MEMORY = re.compile(r"out of memory|can't allocate memory", re.IGNORECASE)
-"""What libraries say when they raise an error of another kind."""
+from core.errors import OutOfMemory, lacks_memory
 
 
 @contextmanager
@@ -28,7 +24,7 @@ def memory_errors_told(config: RunConfig, reporter: Reporter) -> Iterator[None]:
     except torch.OutOfMemoryError as error:
         raise OutOfMemory(_sentence(config, reporter, gpu=True)) from error
     except (MemoryError, RuntimeError) as error:
-        if isinstance(error, RuntimeError) and not _NO_MEMORY.search(str(error)):
+        if not lacks_memory(error):
             raise
         raise OutOfMemory(_sentence(config, reporter, gpu="CUDA" in str(error))) from error
 

@@ -18,7 +18,7 @@ def choose_passes(config: RunConfig, model: Any, compute: Compute) -> Parts:
         model: the policy, already on its device.
     """
     if compute.device.type == "cpu":
-        return Parts(config.train.gradient_accumulation or 1, checkpointing=False)
+        return Parts(config.train.gradient_accumulation or 1, checkpointing=config.train.gradient_checkpointing == "on")
     shape = model.config
     size = DecoderSize(shape.num_hidden_layers, shape.hidden_size, shape.vocab_size)
     return choose_parts(config.train, size, _free_bytes(config, compute))

@@ -22,6 +22,9 @@ _POLL_SECONDS = 0.2
 class RunCallback(TrainerCallback):  # type: ignore[misc]
     """What happens at the end of a step, in the trainer's order: the log, the checkpoint.
 
+    A run that goes on from a checkpoint writes new completions. So where `num_iterations` steps learn from the same
+    ones, a stop or a pause waits until the last of these steps is done, or the run would become another one.
+
     Args:
         validator: validates the policy between the log and the checkpoint, so that a run that goes on from the
             checkpoint lacks nothing.
@@ -37,6 +40,10 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self._logs: dict[str, float | None] = {}
         self._recorded: ScoredStep | None = None
         self._told = False
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        if self._validator is not None:
+            self._validator.catch_up(state.global_step)
 
     def on_log(
         self,
@@ -54,9 +61,10 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         if self._validator is not None and self._validator.due(state.global_step):
             with suppress(Stopped):
                 self._validator.validate(state.global_step)
-        if self._reporter.stop_requested():
+        used_up = state.global_step % self._config.train.num_iterations == 0
+        if used_up and self._reporter.stop_requested():
             control.should_training_stop = True
-        if control.should_training_stop or self._reporter.pause_requested():
+        if control.should_training_stop or (used_up and self._reporter.pause_requested()):
             control.should_save = True
 
     def on_save(

@@ -15,6 +15,9 @@ from core.engine.policy import Policy
 from core.engine.reporting import Reporter
 from core.errors import DataError
 from core.paths import Home
+from core.training.fields import label
+
+_LIMIT = "train.max_prompt_length"
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def choose_rows(config: RunConfig, home: Home, policy: Policy, reporter: Reporte
     if len(train) < config.train.prompts_per_step:
         raise DataError(
             f"{len(train)} row(s) are left to train on and a step needs {config.train.prompts_per_step}. Raise "
-            f"max_prompt_length = {config.train.max_prompt_length} tokens if prompts are longer, add rows, or use "
+            f"{label(_LIMIT)} from {config.train.max_prompt_length} tokens if prompts are longer, add rows, or use "
             "fewer prompts a step."
         )
     held_out = rows_of.choose(rows_of.held_out_rows(fitting), config.train.held_out_rows, 0)
@@ -61,7 +64,7 @@ def _fitting(config: RunConfig, rows: list[Row], policy: Policy, reporter: Repor
         reporter.event(
             "alert",
             message=f"{len(rows) - len(fitting)} of {len(rows)} rows are left out: their prompt is longer than "
-            f"{limit} tokens. Raise max_prompt_length to use them.",
+            f"{limit} tokens. Raise {label(_LIMIT)} to use them.",
         )
     return fitting
 

@@ -56,20 +56,32 @@ class RunTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
             torch.manual_seed(seed)
             if self.use_vllm:
                 return self._answer_with_vllm(prompt_ids, seed)
+            if self._chooses_tokens_otherwise:
+                return self._answer_like_trl(prompt_ids)
             model = self.accelerator.unwrap_model(self.model_wrapped)
             return generate(model, self._tokenizer, prompt_ids, self._sampling())
 
     def _answer_with_vllm(self, prompt_ids: list[list[int]], seed: int) -> list[list[int]]:
-        """TRL's own way of writing completions for an evaluation: one for each prompt."""
         vllm, usual = self.vllm_generation, self.vllm_generation.generation_kwargs
-        training = self.model.training
-        vllm.generation_kwargs, self.num_generations_eval = {**usual, "seed": seed}, 1
+        vllm.generation_kwargs = {**usual, "seed": seed}
+        try:
+            return self._answer_like_trl(prompt_ids)
+        finally:
+            vllm.generation_kwargs = usual
+
+    def _answer_like_trl(self, prompt_ids: list[list[int]]) -> list[list[int]]:
+        """TRL's own way of writing completions for an evaluation: one for each prompt."""
+        training, self.num_generations_eval = self.model.training, 1
         self.model.eval()
         try:
             return [list(ids) for ids in super()._generate_single_turn(prompt_ids, None, {})[0]]
         finally:
             self.model.train(training)
-            vllm.generation_kwargs = usual
+
+    @property
+    def _chooses_tokens_otherwise(self) -> bool:
+        """Whether tokens are chosen by rules that only transformers' own generation knows."""
+        return bool(self.top_k or self.min_p or self.repetition_penalty != 1.0 or self.args.generation_kwargs)
 
     def _sampling(self) -> Sampling:
         return Sampling(self.max_completion_length, self.temperature, self.top_p)
@@ -123,11 +135,6 @@ class SharedPromptTrainer(RunTrainer):
         self._progress.phase("generating", 0, self.max_completion_length)
         model = self.accelerator.unwrap_model(self.model_wrapped)
         return generate(model, self._tokenizer, prompt_ids, self._sampling(), self._progress), None
-
-    @property
-    def _chooses_tokens_otherwise(self) -> bool:
-        """Whether tokens are chosen by rules that only transformers' own generation knows."""
-        return bool(self.top_k or self.min_p or self.repetition_penalty != 1.0 or self.args.generation_kwargs)
 
     def _get_per_token_logps_and_entropies(
         self,

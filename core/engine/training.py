@@ -61,7 +61,7 @@ def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: 
     reporter.computes_in(str(compute.dtype).removeprefix("torch."))
     print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
     point_trackers(config.train.trackers, run, home)
-    opened.enter_context(serving(config, compute, home))
+    await_server = opened.enter_context(serving(config, compute, home, run.log))
     policy = load_trainable(config, home, compute)
     scorer = opened.enter_context(opened_scorer(config.reward, config.prompt.tags, home, run))
     if checkpoint is None:
@@ -69,19 +69,25 @@ def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: 
     rows = choose_rows(config, home, policy, reporter)
     weights = LiveWeights(run, config, scorer, reporter)
     reward = GroupReward(scorer, config, weights.before_scoring)
+    await_server(reporter.stop_if_asked)
     trainer = _trainer(run, config, compute, policy, reward, rows, reporter)
     if config.train.multi_objective_aggregation == "normalize_then_sum":
         weights.govern(trainer.reward_weights)
     examiner = Examiner(run, config, policy, scorer, trainer, reporter)
-    trainer.add_callback(RunCallback(reporter, reward, config, Validator(examiner, rows.validation)))
+    validator = Validator(examiner, rows.validation)
+    trainer.add_callback(RunCallback(reporter, reward, config, validator))
     if not (run.completions / BEFORE).exists():
         with trainer.model.disable_adapter():
             examiner.examine(rows.held_out, BEFORE, _HELD_OUT)
     reporter.stop_if_asked()
-    _learn(trainer, checkpoint, reporter.step >= config.train.steps)
+    if reporter.step < config.train.steps:
+        trainer.learn(checkpoint)
+    else:  # all steps are done, and only the questions after them were left
+        trainer.model.load_adapter(str(checkpoint), "default")
     trainer.save_model(str(run.adapter))
     stopped = reporter.step < config.train.steps
     if not stopped:
+        validator.catch_up(reporter.step)
         examiner.examine(rows.held_out, AFTER, _HELD_OUT)
     for note in scorer.notes():
         reporter.event("alert", message=note)
@@ -133,11 +139,3 @@ def _trainer(
     )
     trainer.remove_callback(PrinterCallback)  # the reporter writes a line that people can read
     return trainer
-
-
-def _learn(trainer: RunTrainer, checkpoint: Path | None, done: bool) -> None:
-    """Train from `checkpoint` on; when all steps are done, and only the questions after them were left, load it."""
-    if done:
-        trainer.model.load_adapter(str(checkpoint), "default")
-    else:
-        trainer.learn(checkpoint)

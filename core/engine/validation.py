@@ -15,9 +15,10 @@ from core.engine.trainer import RunTrainer
 from core.prompts import conversation_text, whole_completion
 from core.reward.formula import combine, fill_missing
 from core.reward.scoring import Sample, Scorer, Scores
-from core.runs.events import Validation
+from core.runs.events import Validation, read_events
 from core.runs.run import Run
 from core.training.best import Best, keep_best, read_best
+from core.training.coach_reader import Milestones
 
 CPU_BATCH, GPU_BATCH = 8, 64
 """Questions that are answered side by side."""
@@ -95,6 +96,16 @@ class Validator:
         """Whether the policy is to be validated after this step."""
         every = self._train.validate_every
         return bool(self._rows) and every > 0 and (step % every == 0 or step == self._train.steps)
+
+    def catch_up(self, step: int) -> None:
+        """Validate now if the step from which a run goes on lacks its validation: it was stopped while it validated.
+
+        Raises:
+            Stopped: as `validate`.
+        """
+        told = read_events(self._examiner.run.milestones)
+        if step > 0 and self.due(step) and all(found.step != step for found in Milestones(told).validations):
+            self.validate(step)
 
     def validate(self, step: int) -> None:
         """Answer the validation questions after a step, record how it went, and keep the adapter if it is the best.

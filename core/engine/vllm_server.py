@@ -8,10 +8,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import httpx
 
 from core.config import RunConfig
 from core.engine.device import Compute
@@ -24,8 +29,11 @@ from core.ports import LOOPBACK, free_port
 
 _START_SECONDS = 600.0
 _STOP_SECONDS = 20.0
+_POLL_SECONDS = 0.5
 _PROMPT_ROOM = 8
 """Tokens beside prompt and completion that vLLM is given room for."""
+
+AwaitServer = Callable[[Callable[[], None]], None]
 
 
 def vllm_settings(config: RunConfig, compute: Compute) -> dict[str, Any]:
@@ -53,14 +61,21 @@ def model_length(config: RunConfig) -> int:
 
 
 @contextmanager
-def serving(config: RunConfig, compute: Compute, home: Home) -> Iterator[None]:
-    """Run a vLLM server for the length of a `with` block where the run wants one; TRL waits until it is ready.
+def serving(config: RunConfig, compute: Compute, home: Home, log: Path) -> Iterator[AwaitServer]:
+    """Run a vLLM server for the length of a `with` block where the run wants one.
+
+    Args:
+        log: where the server writes what it says, for messages.
+
+    Returns:
+        What waits until the server answers; it returns at once where there is none. It calls its argument every half
+        second, which may raise to break the wait off.
 
     Raises:
-        ModelError: it could not be started.
+        ModelError: there is no GPU for it; or, from what waits, it has ended or does not answer in time.
     """
     if compute.generation != "vllm_server":
-        yield
+        yield lambda look: None
         return
     gpus = os.environ.get(SERVER_GPUS, "")
     if not gpus:
@@ -68,10 +83,34 @@ def serving(config: RunConfig, compute: Compute, home: Home) -> Iterator[None]:
     url = f"http://{LOOPBACK}:{free_port()}"
     os.environ[_SERVER_URL] = url
     try:
-        with tethered(_command(config, home, url, gpus.split(",")), _environment(gpus), _STOP_SECONDS):
-            yield
+        with tethered(_command(config, home, url, gpus.split(",")), _environment(gpus), _STOP_SECONDS) as process:
+            yield lambda look: _await(process, url, log, look)
     finally:
         os.environ.pop(_SERVER_URL, None)
+
+
+def _await(process: subprocess.Popen[bytes], url: str, log: Path, look: Callable[[], None]) -> None:
+    end = time.monotonic() + _START_SECONDS
+    while not _healthy(url):
+        look()
+        if process.poll() is not None:
+            raise ModelError(
+                f"The vLLM server ended before it was ready. What it said last stands in {log.name} of the run. "
+                'Choose "plain" or "vllm" as train.generation if it cannot work here.'
+            )
+        if time.monotonic() > end:
+            raise ModelError(
+                f"The vLLM server was not ready after {_START_SECONDS / 60:.0f} minutes. What it said last stands in "
+                f"{log.name} of the run. Start the run again, or choose another train.generation."
+            )
+        time.sleep(_POLL_SECONDS)
+
+
+def _healthy(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/health", trust_env=False).is_success
+    except httpx.TransportError:  # nobody listens yet
+        return False
 
 
 def _command(config: RunConfig, home: Home, url: str, gpus: list[str]) -> list[str]:

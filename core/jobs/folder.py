@@ -12,7 +12,6 @@ own.
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -20,7 +19,9 @@ from typing import Literal
 
 import psutil
 from filelock import FileLock, Timeout
+from pydantic import TypeAdapter, ValidationError
 
+from core.errors import RunError
 from core.paths import write_json
 
 State = Literal["queued", "starting", "running", "paused", "stopping", "stopped", "finished", "failed", "interrupted"]
@@ -74,6 +75,9 @@ class Status:
         return self.state in LIVE
 
 
+_STATUS = TypeAdapter(Status)
+
+
 @dataclass(frozen=True)
 class JobFolder:
     """One job's folder."""
@@ -115,7 +119,10 @@ class JobFolder:
         look like another one with its id. Then the lock decides that the job holds as long as it lives.
         """
         found = process(status)
-        return found or (running(status.pid) if status.pid and self.held() else None)
+        if found is not None:
+            return found
+        other = running(status.pid)
+        return other if other is not None and self.held() else None
 
     def held(self, seconds: float = 0.0) -> bool:
         """Whether a process works on the job, wherever it is, and still does after `seconds`: it holds its lock."""
@@ -130,12 +137,36 @@ class JobFolder:
     def written_status(self) -> Status:
         """The status as the job last wrote it."""
         try:
-            fields = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
-            return Status(**{**fields, "gpus": tuple(fields.get("gpus", ()))})
+            return self.read_status()
         except FileNotFoundError:
             return Status(state="failed", error="The job was never started.")
-        except (ValueError, TypeError, AttributeError) as error:
-            return Status(state="failed", error=f"status.json cannot be read ({error}).")
+        except RunError as error:
+            return Status(state="failed", error=str(error))
+
+    def read_status(self) -> Status:
+        """The status as it is written, checked.
+
+        Raises:
+            FileNotFoundError: there is none.
+            RunError: it is damaged, or no status.
+        """
+        try:
+            return _STATUS.validate_json((self.folder / "status.json").read_bytes())
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+            field = ".".join(map(str, first["loc"]))
+            raise RunError(f"status.json cannot be read ({field}{': ' if field else ''}{first['msg']}).") from error
+
+    def refuse_ended(self) -> Status:
+        """The status of a job that is live.
+
+        Raises:
+            RunError: it is not.
+        """
+        status = self.status()
+        if not status.live:
+            raise RunError(f"{self.id} is not running: it is {status.state}.")
+        return status
 
     def write_status(self, status: Status, sync: bool = True) -> None:
         """Replace the status; without `sync`, for mere progress, a machine that loses its power may lose it."""

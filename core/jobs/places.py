@@ -94,9 +94,14 @@ def environment(gpus: Sequence[str]) -> dict[str, str]:
     return {**starter, **order, _VISIBLE: gpus[0], SERVER_GPUS: ",".join(gpus[1:])}
 
 
+def server_gpus() -> tuple[str, ...]:
+    """The GPUs that this job was given for its generation server, beside the one that it can see itself."""
+    return tuple(name for name in os.environ.get(SERVER_GPUS, "").split(",") if name)
+
+
 def starters_environment() -> dict[str, str]:
     """The environment of this job as it was where the job was started from: all GPUs that were there can be seen."""
-    variables = dict(os.environ)
+    variables = {name: value for name, value in os.environ.items() if name != SERVER_GPUS}
     visible = variables.pop(_STARTER, None)
     if visible == _ANY:
         del variables[_VISIBLE]

@@ -1,9 +1,9 @@
 """The queue: runs that wait until this machine has room for them.
 
 A run that waits is a run directory in the state `queued` with a ticket; nothing else is kept. The next one is started
-by a light process that every ending run leaves behind, and by whoever looks at runs (`go_on`), so a queue goes on
-without a browser, after a failed run and after a kill. `python -m core.jobs.queue FOLDER HOME` is that light process:
-it waits until the job of the run in FOLDER has given its memory back.
+by a light process that every ending run and pre-flight leaves behind, and by whoever looks at runs (`go_on`), so a
+queue goes on without a browser, after a failed run and after a kill. `python -m core.jobs.queue FOLDER HOME` is that
+light process: it waits until the job in FOLDER has given its memory back.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ import psutil
 
 from core.config import RunConfig
 from core.errors import RunError, StorageError, StudioError
+from core.jobs.folder import JobFolder
 from core.jobs.places import starters_environment
 from core.jobs.readiness import ready, refuse_unready
+from core.jobs.room import ending, room
 from core.jobs.spawning import detached
-from core.jobs.supervisor import launch, make_run, one_starter, refuse_unresumable, room, settle
+from core.jobs.supervisor import launch, make_run, one_starter, refuse_unresumable, settle
 from core.paths import Home
 from core.runs.run import Run, list_runs
 
@@ -103,10 +105,10 @@ def go_on(home: Home) -> None:
             pass
 
 
-def hand_on(home: Home, run: Run) -> None:
-    """Leave a light process behind that starts the next run once the job of `run`, which is this process, has ended."""
+def hand_on(home: Home, job: JobFolder) -> None:
+    """Leave a light process behind that starts the next run once the process of `job` has ended."""
     if waiting(home):
-        detached("core.jobs.queue", run, home, starters_environment())
+        detached("core.jobs.queue", job, home, starters_environment())
 
 
 def _start_next(home: Home) -> Run | None:
@@ -129,17 +131,20 @@ def _start_next(home: Home) -> Run | None:
 
 
 def _take_ticket(home: Home, run: Run) -> None:
+    """Let the run wait, behind all others. A last job of its own that has not quite ended is still named."""
     last = max((other.written_status().ticket for other in waiting(home)), default=0)
-    status = replace(run.written_status(), state="queued", pid=0, created=0.0, error="", ticket=last + 1)
+    status = replace(run.written_status(), state="queued", error="", ticket=last + 1)
     run.write_status(replace(status, eta_seconds=None, updated=time.time()))
+    for job in ending(home):  # it may have looked for runs that wait before this one came
+        hand_on(home, job)
 
 
 def main(folder: Path, root: Path) -> None:
-    """Wait until the job of the run in `folder` has ended, then start what can be started."""
-    run = Run(folder)
-    ending = run.process(run.written_status())
-    if ending is not None:
-        psutil.wait_procs([ending], timeout=_END_SECONDS)
+    """Wait until the process of the job in `folder` has ended, then start what can be started."""
+    job = JobFolder(folder)
+    process = job.process(job.written_status())
+    if process is not None:
+        psutil.wait_procs([process], timeout=_END_SECONDS)
     try:
         start_all(Home(root))
     except StudioError as error:

@@ -15,6 +15,7 @@ from core.paths import Home
 from core.reward.custom_files import Source, sources, unhashed
 from core.reward.ready import ready_reward
 from core.runs.run import Run
+from core.train_config import TrainConfig
 from core.training import capabilities
 from core.training.model_shape import model_shape
 
@@ -56,14 +57,25 @@ def refuse_unready(home: Home, config: RunConfig, run: Run | None = None) -> Non
     capabilities.refuse(config, Machine.inspect(home), model_shape(config.model, home))
     ready_reward(home, config.reward, run)
     rows = len(training_rows(read_rows(config.data, home)))
-    if min(rows, config.train.train_rows or rows) < config.train.prompts_per_step:
-        raise DataError(
-            f"The data has {rows} row{'' if rows == 1 else 's'} to train on and a step needs "
-            f"{config.train.prompts_per_step}. Add rows to the training split, or use fewer prompts a step."
-        )
+    _refuse_few(rows, config.train)
     free = psutil.disk_usage(str(home.root)).free
     if free < _FREE_BYTES:
         raise StorageError(
             f"Only {free / 1e9:.1f} GB are free where {home.root} lies; a run needs {_FREE_BYTES / 1e9:.0f} GB. "
             "Free some space or choose another home folder."
+        )
+
+
+def _refuse_few(rows: int, train: TrainConfig) -> None:
+    """Raise DataError when the rows, or what the run takes of them, are too few for one step."""
+    needed = train.prompts_per_step
+    if rows < needed:
+        raise DataError(
+            f"The data has {rows} row{'' if rows == 1 else 's'} to train on and a step needs {needed}. Add rows to the "
+            "training split, or use fewer prompts a step."
+        )
+    if train.train_rows is not None and train.train_rows < needed:
+        raise DataError(
+            f"train.train_rows lets the run take {train.train_rows} row{'' if train.train_rows == 1 else 's'} and a "
+            f"step needs {needed}. Take more rows, or use fewer prompts a step."
         )

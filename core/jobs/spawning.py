@@ -31,7 +31,7 @@ JOB_ENVIRONMENT: Mapping[str, str] = {
 """What has to be set before PyTorch is imported, wherever a job runs."""
 
 _children: list[subprocess.Popen[bytes]] = []
-"""Jobs started by this process. Python looks after them here, so that a finished one does not stay a zombie."""
+"""What this process has started. Python looks after them here, so that a finished one does not stay a zombie."""
 
 
 def spawn(job: JobFolder, home: Home) -> None:
@@ -41,12 +41,10 @@ def spawn(job: JobFolder, home: Home) -> None:
         RunError: it did not start; the job's status says so too.
     """
     hide_environment()  # the job may run code of the user's, which has no business with the studio's keys
-    _children[:] = [child for child in _children if child.poll() is None]
     try:
         child = detached("core.jobs.worker", job, home, {**os.environ, **environment(job.written_status().gpus)})
     except OSError as error:  # such as too many processes
         raise _not_started(job, f"The job did not start ({error.strerror}). Try again in a moment.") from error
-    _children.append(child)
     deadline = time.monotonic() + _START_SECONDS
     while job.written_status().pid == 0 and child.poll() is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
@@ -58,8 +56,9 @@ def spawn(job: JobFolder, home: Home) -> None:
 
 def detached(module: str, job: JobFolder, home: Home, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
     """Run a module of the studio on a job's folder, in a session of its own; what it prints goes to the job's log."""
+    _children[:] = [child for child in _children if child.poll() is None]
     with job.log.open("ab") as log:
-        return subprocess.Popen(
+        child = subprocess.Popen(
             [sys.executable, "-m", module, str(job.folder), str(home.root)],
             cwd=PROJECT,
             env={**JOB_ENVIRONMENT, **variables},
@@ -69,6 +68,8 @@ def detached(module: str, job: JobFolder, home: Home, variables: Mapping[str, st
             start_new_session=True,
             close_fds=True,
         )
+    _children.append(child)
+    return child
 
 
 def _not_started(job: JobFolder, message: str) -> RunError:

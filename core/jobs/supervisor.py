@@ -15,19 +15,19 @@ from typing import Any
 
 import psutil
 
-from core.config import RunConfig
-from core.errors import Busy, RunError
+from core.config import RunConfig, parse_config
+from core.errors import RunError
 from core.jobs.folder import JobFolder, State, Status
-from core.jobs.places import Places
 from core.jobs.processes import end_tree
 from core.jobs.readiness import Ready, ready, refuse_unready
+from core.jobs.room import gpu_for_a_task, refuse_busy
 from core.jobs.spawning import spawn
-from core.jobs.tasks import KINDS, Task, create_task
+from core.jobs.tasks import KINDS, TRIAL, Task, create_task
 from core.locks import locked
 from core.paths import Home
 from core.reward.custom_files import keep
 from core.runs.events import EventWriter
-from core.runs.run import Run, create_run, list_runs
+from core.runs.run import Run, create_run
 from core.training.control import forget_requests
 
 _STARTER_SECONDS = 120.0
@@ -59,10 +59,19 @@ def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
 
 
 def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
-    """Start a task: work that a page cannot wait for; see `core.jobs.tasks`."""
-    task = create_task(home, kind, arguments)
-    if KINDS[kind].startswith(_COMPUTING):
-        task.write_status(replace(task.written_status(), gpus=_gpu_for_a_task(home)))
+    """Start a task: work that a page cannot wait for; see `core.jobs.tasks`.
+
+    Raises:
+        Busy: it tries a run, and the machine has no room for one.
+        ConfigError: it tries a run that needs more GPUs than there are.
+        RunError: its process could not be started.
+    """
+    if kind == TRIAL:
+        task = _trial(home, arguments)
+    else:
+        task = create_task(home, kind, arguments)
+        if KINDS[kind].startswith(_COMPUTING):
+            task.write_status(replace(task.written_status(), gpus=gpu_for_a_task(home)))
     spawn(task, home)
     return task
 
@@ -78,7 +87,7 @@ def resume(home: Home, run: Run) -> None:
     with one_starter(home):
         refuse_unresumable(run)
         refuse_unready(home, run.config(), run)
-        launch(home, run, refuse_busy(home, run.config()))
+        launch(home, run, refuse_busy(home, run.config(), besides=run))
 
 
 def stop(job: JobFolder) -> None:
@@ -87,7 +96,7 @@ def stop(job: JobFolder) -> None:
     Raises:
         RunError: the job is not live.
     """
-    _refuse_ended(job)
+    job.refuse_ended()
     job.stop_request.parent.mkdir(exist_ok=True)
     job.stop_request.touch()
 
@@ -98,7 +107,7 @@ def stop_now(run: Run) -> None:
     Raises:
         RunError: the run is not live, or its process cannot be ended.
     """
-    found = run.process(_refuse_ended(run))
+    found = run.process(run.refuse_ended())
     if found is None:
         raise RunError(f"{run.id} is just being started. Try again in a moment.")
     if not end_tree(found):
@@ -150,37 +159,6 @@ def refuse_unresumable(run: Run) -> None:
         raise RunError(f"{run.id} has done all its {status.steps} steps. Start a new run to train longer.")
 
 
-def room(home: Home, config: RunConfig, places: Places | None = None) -> tuple[str, ...] | None:
-    """The GPUs for a run that asks for `config`, none where it would compute on the processor; None without room.
-
-    Args:
-        home: whose runs count.
-        places: what the machine has; looked up when not given.
-
-    Raises:
-        ConfigError: the run needs more GPUs than there are.
-    """
-    return (places or Places.of_this_machine()).free(config, [status.gpus for status in _live(home).values()])
-
-
-def refuse_busy(home: Home, config: RunConfig, places: Places | None = None) -> tuple[str, ...]:
-    """What `room` returns.
-
-    Raises:
-        Busy: there is no room for one more run.
-        ConfigError: the run needs more GPUs than there are.
-    """
-    places = places or Places.of_this_machine()
-    gpus = room(home, config, places)
-    if gpus is None:
-        first = next(iter(_live(home)), "Another run")
-        raise Busy(
-            f"{first} is running and this machine has {places}, room for {places.count} run(s) at a time; a second "
-            "would only slow both down. Add this run to the queue, wait until the other ends, or stop that one."
-        )
-    return gpus
-
-
 def make_run(home: Home, checked: Ready, prefix: str) -> Run:
     """The directory of a new run, with its own copies of the custom rewards."""
     run = create_run(home, checked.config, prefix)
@@ -227,20 +205,10 @@ def one_starter(home: Home, seconds: float = _STARTER_SECONDS) -> Iterator[None]
         yield
 
 
-def _live(home: Home) -> dict[str, Status]:
-    found = {run.id: run.status() for run in list_runs(home)}
-    return {run_id: status for run_id, status in found.items() if status.live}
-
-
-def _refuse_ended(job: JobFolder) -> Status:
-    status = job.status()
-    if not status.live:
-        raise RunError(f"{job.id} is not running: it is {status.state}.")
-    return status
-
-
-def _gpu_for_a_task(home: Home) -> tuple[str, ...]:
-    """A GPU that no run holds, else the first; tasks and runs may share one."""
-    places = Places.of_this_machine()
-    taken = {gpu for status in _live(home).values() for gpu in status.gpus}
-    return tuple([gpu for gpu in places.gpus if gpu not in taken] or places.gpus)[:1]
+def _trial(home: Home, arguments: Mapping[str, Any]) -> Task:
+    """The folder of a task that tries a run, on the GPUs that the run itself would be given."""
+    with one_starter(home):
+        gpus = refuse_busy(home, parse_config(arguments["config"]))
+        task = create_task(home, TRIAL, arguments)
+        task.write_status(replace(task.written_status(), gpus=gpus))
+    return task

@@ -32,6 +32,8 @@ KINDS: Mapping[str, str] = {
     "export_run": "core.runs.export:export_task",
 }
 """What each kind of task calls, as `module:function`: `function(home, arguments, progress)` returns its result."""
+TRIAL = "preflight"
+"""The kind that does a few steps of a run, and so takes as much room as one."""
 
 _STATUS_SECONDS = 0.3
 """How often the status is written at most while a phase goes on."""
@@ -112,6 +114,11 @@ def create_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
     return task
 
 
+def tasks_of(home: Home, kind: str) -> list[Task]:
+    """All tasks of a kind that are kept, in no order."""
+    return [Task(folder) for folder in home.tasks.glob(f"{kind}-*") if (folder / REQUEST).is_file()]
+
+
 def perform(task: Task, home: Home) -> None:
     """Do what the task asks, in this process.
 
@@ -130,7 +137,6 @@ def perform(task: Task, home: Home) -> None:
 
 
 def _forget_old(home: Home, kind: str) -> None:
-    tasks = [Task(folder) for folder in home.tasks.glob(f"{kind}-*") if (folder / REQUEST).is_file()]
-    for task in sorted(tasks, key=lambda task: task.written_status().started)[:-_KEPT]:
+    for task in sorted(tasks_of(home, kind), key=lambda task: task.written_status().started)[:-_KEPT]:
         if not task.status().live:
             shutil.rmtree(task.folder, ignore_errors=True)

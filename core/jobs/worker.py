@@ -6,7 +6,6 @@ whatever happens.
 
 from __future__ import annotations
 
-import re
 import shutil
 import signal
 import sys
@@ -20,10 +19,10 @@ from types import FrameType
 import psutil
 from filelock import FileLock, Timeout
 
-from core.errors import OutOfMemory, StorageError, StudioError
+from core.errors import OutOfMemory, StorageError, StudioError, lacks_memory
 from core.jobs import queue
 from core.jobs.folder import JobFolder
-from core.jobs.tasks import REQUEST, Task, perform
+from core.jobs.tasks import REQUEST, TRIAL, Task, perform
 from core.paths import Home, disk_full, storage_error
 from core.runs.events import EventWriter
 from core.runs.run import Run
@@ -44,7 +43,7 @@ def main(folder: Path, root: Path) -> int:
     except Timeout:
         print("Another process works on this job already.", file=sys.stderr)
         return 2
-    if isinstance(job, Run):
+    if isinstance(job, Run) or job.kind() == TRIAL:
         queue.hand_on(home, job)
     return code
 
@@ -58,7 +57,7 @@ def _work(job: Task | Run, home: Home) -> int:
     except StudioError as error:
         return _failed(job, str(error), isinstance(error, OutOfMemory))
     except Exception as error:
-        code = _failed(job, _sentence(error, job), _wants_memory(error))
+        code = _failed(job, _sentence(error, job), lacks_memory(error))
         with suppress(OSError):  # no room for the log either
             traceback.print_exc()
         return code
@@ -79,14 +78,10 @@ def _sentence(error: Exception, job: Task | Run) -> str:
     known = storage_error(error, job.log) if isinstance(error, OSError) else None
     if psutil.disk_usage(str(job.folder)).free < _FULL_BYTES:  # PyTorch only says that a stream failed
         known = disk_full(job.folder)
-    if _wants_memory(error):
+    if lacks_memory(error):
         remedy = "Close other programs" if isinstance(job, Task) else _SMALLER_RUN
         return f"There is not enough memory. {remedy} and try again."
     return str(known or f"The job met an error it does not know ({type(error).__name__}: {error}). See worker.log.")
-
-
-def _wants_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError) or bool(re.search("out of memory|can't allocate memory", str(error)))
 
 
 def _tidy(job: Task | Run) -> None:

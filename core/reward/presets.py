@@ -47,11 +47,6 @@ def broken_presets(home: Home) -> tuple[BrokenPreset, ...]:
     return tuple(found for _, found in _saved(home) if isinstance(found, BrokenPreset))
 
 
-def find_preset(home: Home, name: str) -> RewardConfig | None:
-    """The preset of that name, or None when there is none that can be used."""
-    return all_presets(home).get(name)
-
-
 def reward_named(home: Home, name: str) -> RewardConfig:
     """The preset of that name.
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from core.errors import ConfigError
 from core.runs.run import Run
 
 _LOOK_BACK = 100
-"""How many of the newest steps may have lost their completions."""
+"""How many of the newest steps that wrote completions may have lost their completions."""
 BEFORE, AFTER = "held-out-before.parquet", "held-out-after.parquet"
 
 
@@ -78,13 +79,25 @@ def step_file(run: Run, step: int) -> Path:
 def kept_steps(run: Run) -> range:
     """The training steps whose completions a run has kept, found without listing a folder of perhaps a million files.
 
-    They follow each other: a job keeps those of every step, and only the oldest may have been removed since. Those of
-    steps that a resumed run has left behind do not count.
+    They follow each other: a job keeps those of every step that has written some, which is each `num_iterations`th, and
+    only the oldest may have been removed since. Those of steps that a resumed run has left behind do not count.
     """
-    done = run.written_status().step
-    newest = next((step for step in range(done, max(0, done - _LOOK_BACK), -1) if step_file(run, step).exists()), 0)
-    oldest = 1 + bisect_left(range(1, newest + 1), True, key=lambda step: step_file(run, step).exists())
-    return range(oldest, newest + 1)
+    written = range(1, run.written_status().step + 1, _steps_between(run))
+    newest = next((at for at in reversed(range(len(written))[-_LOOK_BACK:]) if _kept(run, written[at])), -1)
+    found = written[: newest + 1]
+    return found[bisect_left(found, True, key=lambda step: _kept(run, step)) :]
+
+
+def _kept(run: Run, step: int) -> bool:
+    return step_file(run, step).exists()
+
+
+def _steps_between(run: Run) -> int:
+    """From one step that writes completions to the next; the steps between learn again from the same ones."""
+    try:
+        return run.config().train.num_iterations
+    except ConfigError:
+        return 1
 
 
 def held_out(run: Run) -> list[HeldOut]:

@@ -1,4 +1,4 @@
-"""What differs between the configurations of runs, setting by setting, in words that people read."""
+"""The settings of runs, and what differs between those of several, setting by setting in words that people read."""
 
 from __future__ import annotations
 
@@ -54,6 +54,31 @@ def differing(configs: Sequence[RunConfig]) -> list[Setting]:
     """The settings that are not the same in all of `configs`, in the order of the configuration."""
     dumped = [config.model_dump() for config in configs]
     return [Setting(path, label(path), _shown(path, values)) for path, values in _leaves("", dumped)]
+
+
+@dataclass(frozen=True)
+class Told:
+    """One setting of one configuration: where it stands, what it is called, and its whole value in words."""
+
+    path: str
+    label: str
+    value: str
+
+
+def every_setting(config: RunConfig) -> list[Told]:
+    """The settings of a run in the order of the configuration, each in words."""
+    return [Told(path, label(path), _text(value)) for path, value in _ends("", config.model_dump())]
+
+
+def _ends(path: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """Every place at or below `path` that holds a value and not a group of settings."""
+    if _hold_groups([value]):
+        value = _keyed(value)
+    if isinstance(value, Mapping) and value:
+        for name, inner in value.items():
+            yield from _ends(f"{path}.{name}" if path else name, inner)
+    else:
+        yield path, () if isinstance(value, Mapping) else value
 
 
 def _leaves(path: str, values: Sequence[Any]) -> Iterator[tuple[str, Sequence[Any]]]:

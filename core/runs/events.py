@@ -8,7 +8,7 @@ Kinds of event and what they carry beside `time` (seconds since 1970), `kind` an
     phase       name, done, total        what the job is busy with
     metrics     see `Metrics`            once a step
     sample      file, best, worst        where the step's completions lie, and the two ends of their ranking
-    weights     weights                  reward weights in force from this step on
+    weights     weights, by              reward weights in force from this step on, and who asked for them
     checkpoint  path                     a checkpoint that has been written whole
     validation  see `Validation`         the validation questions, answered by the policy after this step
     alert       message                  something the user should know

@@ -161,11 +161,12 @@ def _settle(run: Run, file: Path) -> None:
     try:
         run.config()
         read_label(run)
+        status = run.read_status()
     except (ConfigError, RunError) as error:
         raise RunError(f"{file.name} holds no run that this studio can read. {error}") from error
-    if not (run.folder / "status.json").is_file():
-        raise RunError(f"{file.name} holds no run: it has no status.json. Choose a zip that the studio made.")
-    status = run.written_status()
+    except FileNotFoundError as error:
+        message = f"{file.name} holds no run: it has no status.json. Choose a zip that the studio made."
+        raise RunError(message) from error
     ended = "interrupted" if status.live or status.state == "queued" else status.state
     run.write_status(replace(status, state=ended, pid=0, created=0.0, eta_seconds=None, phase="", gpus=(), ticket=0))
 

@@ -6,10 +6,15 @@
   events.jsonl     see `core.runs.events`; milestones.jsonl holds the few of them that tell what happened
   curves/          see `core.training.curves`: the numbers of every step, to be drawn at once
   completions/     step-000012.parquet: every completion of that step with its scores;
-                   held-out-before.parquet and held-out-after.parquet: the test questions answered by the policy
+                   held-out-before.parquet and held-out-after.parquet: the test questions answered by the policy;
+                   validation-000012.parquet: the validation questions, answered after that step
   rewards/         the texts of the custom rewards as they were when the run was started
-  control/stop     asks the job to stop after the step it is in
-  checkpoints/  adapter/  worker.log
+  label.json       see `core.runs.labels`: title, tags and note
+  control/         see `core.training.control`: stop, pause and weights.json, what is asked of the job
+  checkpoints/     checkpoint-12/: all that is needed to go on after that step
+  adapter/         the trained adapter
+  best/            see `core.training.best`: the adapter that did best on the validation questions
+  worker.log       what the job's process printed
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from core.config import RunConfig
 from core.errors import ConfigError
+from core.jobs.places import server_gpus
 from core.machine import Machine
 from core.training import options, setting_checks, trl_settings
 from core.training.advice import Finding, Mend
@@ -81,23 +82,27 @@ def _backend(config: RunConfig, machine: Machine) -> Iterable[Finding]:
 
 def _generation(config: RunConfig, machine: Machine) -> Iterable[Finding]:
     train = config.train
-    if train.generation not in ("vllm", "vllm_server"):
+    if not uses_vllm(train, machine):
         return
-    plain = Mend("Written by the policy itself", {"train.generation": "plain"})
+    plain = Mend("Written by the model itself", {"train.generation": "plain"})
+    in_process = Mend("vLLM in the training process", {"train.generation": "vllm"})
     reason = _lacks(machine, "vllm", "Writing completions with vLLM")
     if reason:
         yield stop("generation", reason, plain)
-    elif train.generation == "vllm_server" and len(machine.gpus) < 2:
+    elif train.generation == "vllm_server" and len(machine.gpus) + len(server_gpus()) < 2:
         yield stop(
-            "generation",
-            "A vLLM server needs a GPU of its own, and this machine has one GPU in all.",
-            Mend("vLLM in the training process", {"train.generation": "vllm"}),
+            "generation", "A vLLM server needs a GPU of its own, and this machine has one GPU in all.", in_process
         )
     elif train.quantization == "8bit":
+        smaller = [] if train.generation == "vllm_server" else [Mend("4-bit weights", {"train.quantization": "4bit"})]
+        message = "vLLM cannot take over 8-bit weights, and TRL refuses the two together."
+        yield stop("generation", message, *smaller, plain)
+    elif train.generation == "vllm_server" and train.quantization == "4bit":
         yield stop(
             "generation",
-            "vLLM cannot take over 8-bit weights, and TRL refuses the two together.",
-            Mend("4-bit weights", {"train.quantization": "4bit"}),
+            "A vLLM server holds the model whole and cannot take over 4-bit weights, which TRL would send it as they "
+            "are.",
+            in_process,
             plain,
         )
 

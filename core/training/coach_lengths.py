@@ -8,6 +8,7 @@ from statistics import NormalDist
 from core.training.advice import Finding, Mend
 from core.training.coach_record import Record
 from core.training.coach_words import began, learning_rate, of_ten, pull, setting
+from core.training.fields import label
 from core.training.preflight_rules import longer_limit
 
 MOST_CUT = 0.75
@@ -46,7 +47,8 @@ def truncation(record: Record) -> Finding | None:
     return Finding(
         "truncation",
         "stop" if share >= NEARLY_ALL_CUT else "warning",
-        f"{began(of_ten(share))} {_is(share)} cut at {limit} tokens{before}: raise max_completion_length to {longer}. "
+        f"{began(of_ten(share))} {_is(share)} cut at {limit} tokens{before}: raise "
+        f"{label('train.max_completion_length')} to {longer}. "
         "An answer without its end cannot be judged, so the model learns nothing from it but to be short.",
         (setting("train.max_completion_length", longer),),
     )

@@ -88,7 +88,7 @@ def _forgot(record: Record) -> str:
 def _babbles(record: Record) -> str:
     before, now = record.first("entropy"), record.recent("entropy", ENOUGH)
     if now >= max(NOISE_FACTOR * before, before + NOISE_NATS):
-        return f"The model writes ever more at random (entropy {before:.1f}, now {now:.1f} nats)."
+        return f"The model writes ever more at random (entropy {before:.1f}, now {now:.1f})."
     return ""
 
 
@@ -115,8 +115,9 @@ def entropy_collapse(record: Record) -> Finding | None:
     return Finding(
         "entropy_collapse",
         "warning",
-        f"The model has stopped trying things out: the entropy of its next word fell from {entropy.before:.2f} to "
-        f"{entropy.after:.2f} nats. All answers to a question read nearly alike, so little more can be learned.",
+        f"The model has stopped trying things out: how open its choice of the next word is (entropy) fell from "
+        f"{entropy.before:.2f} to {entropy.after:.2f}. All answers to a question read nearly alike, so little more can "
+        "be learned.",
         (*hotter, learning_rate(record.config, 1 / 3), pull(record.config)),
     )
 
@@ -129,8 +130,8 @@ def cold(record: Record) -> Finding | None:
     return Finding(
         "cold",
         "warning",
-        f"At temperature {train.temperature:g} the model nearly always chooses the same word (entropy {entropy:.2f} "
-        "nats), so its answers to a question hardly differ and little can be learned from comparing them.",
+        f"At temperature {train.temperature:g} the model nearly always chooses the same word (entropy {entropy:.2f}), "
+        "so its answers to a question hardly differ and little can be learned from comparing them.",
         (setting("train.temperature", 1.0),),
     )
 
@@ -143,7 +144,7 @@ def kl_blow_up(record: Record) -> Finding | None:
     return Finding(
         "kl_blow_up",
         "warning",
-        f"The model is far from the one it started from: {now:.1f} nats a token (KL divergence). Its language may "
+        f"The model is far from the one it started from (KL divergence {now:.1f} a token). Its language may "
         "break while the reward rises; read some answers.",
         (learning_rate(record.config, 1 / 3), pull(record.config)),
     )
@@ -151,7 +152,8 @@ def kl_blow_up(record: Record) -> Finding | None:
 
 def clipped(record: Record) -> Finding | None:
     """Too many tokens are held back because the policy moves too far within a step."""
-    share, train = record.recent_mean("clip_low") + record.recent_mean("clip_high"), record.config.train
+    sides = [share for name in ("clip_low", "clip_high") if math.isfinite(share := record.recent_mean(name))]
+    share, train = sum(sides), record.config.train  # CISPO clips from above only
     bound = MANY_CLIPPED if train.importance_sampling_level == "token" else SEQUENCES_CLIPPED
     if not share >= bound:
         return None

@@ -66,11 +66,13 @@ class Record:
         config: with the reward weights that are in force now.
         metrics: since the weights were changed last; there may be a gap between the first steps and the newest.
         validations: likewise.
+        reweighed: whether the weights were ever changed.
     """
 
     config: RunConfig
     metrics: tuple[Metrics, ...]
     validations: tuple[Validation, ...] = ()
+    reweighed: bool = False
 
     @classmethod
     def of(
@@ -90,14 +92,14 @@ class Record:
             config,
             tuple(by_step[step] for step in sorted(by_step) if step >= first),
             tuple(v for v in validations if v.step >= first),
+            reweighed=bool(weights_changed),
         )
 
     @cached_property
     def written(self) -> tuple[Metrics, ...]:
         """The steps whose answers are new: one that learns once more from those of the step before tells nothing of
         them, and would make noise seem to be nothing."""
-        pairs = zip((None, *self.metrics), self.metrics, strict=False)
-        return tuple(metrics for before, metrics in pairs if not _again(before, metrics))
+        return tuple(m for m in self.metrics if (m.step - 1) % self.config.train.num_iterations == 0)
 
     @property
     def now(self) -> tuple[Metrics, ...]:
@@ -142,11 +144,6 @@ class Record:
     def score(self, name: str) -> float:
         """The median of a component's mean score over the newest steps; NaN when it never had an opinion."""
         return median(np.array([m.components.get(name, math.nan) for m in self.now]))
-
-
-def _again(before: Metrics | None, metrics: Metrics) -> bool:
-    """Whether a step has the very answers of the step before."""
-    return before is not None and (before.reward, before.components) == (metrics.reward, metrics.components)
 
 
 def finite(values: Series) -> Series:

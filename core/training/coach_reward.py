@@ -7,13 +7,13 @@ import math
 import numpy as np
 
 from core.config import COMPONENTS, JUDGE
-from core.prompts import EXAMPLES
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import component_title
 from core.training.advice import Finding, Mend
 from core.training.coach_policy import COLD
 from core.training.coach_record import ENOUGH, Record
 from core.training.coach_words import began, more_generations, of_ten, setting, weight
+from core.training.format_mends import format_mends
 
 FEW_VALID = 0.1
 """With one valid answer in ten, a group of eight has none more often than two: there is nothing to compare."""
@@ -43,17 +43,14 @@ def invalid(record: Record) -> Finding | None:
     share, config = record.recent("valid"), record.config
     if not share <= FEW_VALID:
         return None
-    tags, mends = config.prompt.tags, []
-    if not config.prompt.examples:
-        mends.append(Mend("Show a worked example", {"prompt.examples": [EXAMPLES[0].model_dump()]}))
-    if not config.prompt.prefill:
-        mends.append(Mend(f"Begin each answer with <{tags.reasoning}>", {"prompt.prefill": True}))
+    tags = config.prompt.tags
+    longest = config.train.max_prompt_length  # at most: rows with a longer prompt were left out
     return Finding(
         "invalid",
         "stop",
         f"{began(of_ten(share))} can be judged: without anything between <{tags.answer}> and </{tags.answer}> all earn "
         f"{config.reward.invalid_reward:g}, so there is nothing to compare and nothing is learned.",
-        tuple(mends),
+        format_mends(config, longest),
     )
 
 

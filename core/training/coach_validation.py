@@ -89,8 +89,11 @@ def _suspicion(record: Record, said: str, mends: tuple[Mend, ...] = ()) -> Findi
 
 
 def _best(record: Record) -> str:
+    """Which adapter is kept; it is chosen by the weights of the start, which changed ones say nothing of."""
     best = max(record.validations, key=lambda v: v.reward, default=None)
-    return "" if best is None else f" The adapter that did best in validation, of step {best.step}, is kept."
+    if best is None or record.reweighed:
+        return ""
+    return f" The adapter that did best in validation, of step {best.step}, is kept."
 
 
 def _watch(record: Record) -> tuple[Mend, ...]:

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from core.config import RunConfig, with_changes
-from core.errors import RunError
 from core.jobs.folder import JobFolder
 from core.paths import write_json
 from core.runs.events import read_events
@@ -35,7 +34,7 @@ def pause(run: Run) -> None:
     Raises:
         RunError: it is not running.
     """
-    _refuse_ended(run)
+    run.refuse_ended()
     pause_request(run).touch()
 
 
@@ -45,7 +44,7 @@ def unpause(run: Run) -> None:
     Raises:
         RunError: it is not live.
     """
-    _refuse_ended(run)
+    run.refuse_ended()
     pause_request(run).unlink(missing_ok=True)
 
 
@@ -56,7 +55,7 @@ def change_weights(run: Run, weights: Mapping[str, float]) -> None:
         RunError: it is not live.
         ConfigError: a component is unknown, or all weights are zero.
     """
-    _refuse_ended(run)
+    run.refuse_ended()
     checked = with_weights(run.config(), weights)
     write_json(weights_request(run), checked.reward.weights)
 
@@ -95,9 +94,3 @@ def with_weights(config: RunConfig, weights: Mapping[str, float]) -> RunConfig:
         ConfigError: a component is unknown, or all weights are zero.
     """
     return with_changes(config, {"reward.weights": dict(weights)})
-
-
-def _refuse_ended(run: Run) -> None:
-    status = run.status()
-    if not status.live:
-        raise RunError(f"{run.id} is not running: it is {status.state}.")

@@ -17,7 +17,11 @@ QUESTIONS: Rows = (
     ("prompt.examples", "Worked examples", "Earlier exchanges that show the model the form of an answer."),
     ("reward.preset", "Reward", "How a completion is turned into one number."),
     ("reward.parser", "Faults of form", "Whether text outside the tags and the like cost tag score."),
-    ("reward.fluency", "Fluency of", "What perplexity is taken of."),
+    (
+        "reward.fluency",
+        "Fluency of",
+        "Whether each answer is judged by how naturally it reads, or, as published, the reference answers are.",
+    ),
     ("reward.invalid_reward", "Invalid completion", "Reward of one without an answer."),
     ("reward.similarity_model", "Similarity model", "Compares the answer with the reference answer."),
     ("reward.fluency_model", "Fluency model", "Says how natural an answer reads."),
@@ -43,9 +47,14 @@ ESSENTIAL: Rows = (
     (
         "train.max_completion_length",
         "Max completion length",
-        "In tokens; longer completions are cut off and mostly count as invalid.",
+        "In tokens: pieces of words, about four letters of English each. Longer completions are cut at the limit and "
+        "mostly count as invalid.",
     ),
-    ("train.max_prompt_length", "Max prompt length", "In tokens; rows with a longer prompt are left out."),
+    (
+        "train.max_prompt_length",
+        "Max prompt length",
+        "In tokens, which are pieces of words; rows with a longer prompt are left out.",
+    ),
     (
         "train.learning_rate",
         "Learning rate",
@@ -100,14 +109,18 @@ MEMORY: Rows = (
     (
         "train.gradient_checkpointing",
         "Gradient checkpointing",
-        "Computes activations again instead of keeping them: much less memory, about a fifth slower.",
+        "Learning needs much less memory and is about a fifth slower; the result is the same.",
     ),
     (
         "adapter.target_modules",
         "Trained layers",
         "Which linear layers get an adapter. All of them learn more; two of them need less memory.",
     ),
-    ("adapter.alpha", "LoRA alpha", "Scale of the adapter; its effect is alpha divided by rank."),
+    (
+        "adapter.alpha",
+        "LoRA alpha",
+        "The adapter acts with the strength alpha divided by rank. More learns faster and overshoots sooner.",
+    ),
     (
         "adapter.dropout",
         "LoRA dropout",
@@ -121,7 +134,11 @@ ALGORITHM: Rows = (
         "Importance sampling over",
         "Whether a limit on change holds for tokens or for whole completions.",
     ),
-    ("train.scale_rewards", "Reward scaling", "What advantages are divided by."),
+    (
+        "train.scale_rewards",
+        "Reward scaling",
+        "Whether questions whose answers earn nearly the same teach as much as those whose answers differ widely.",
+    ),
     (
         "train.multi_objective_aggregation",
         "Aggregation of scores",
@@ -130,7 +147,7 @@ ALGORITHM: Rows = (
     (
         "train.beta",
         "KL weight (beta)",
-        "How strongly the policy is held near the base model; 0 lets it go and saves a pass.",
+        "How strongly the model is held near the one it started from; 0 leaves it free and makes steps faster.",
     ),
     (
         "train.epsilon",
@@ -149,8 +166,8 @@ ALGORITHM: Rows = (
     ),
     (
         "train.mask_truncated_completions",
-        "Leave out truncated completions",
-        "Completions that were cut off teach nothing, good or bad. If most are cut, nothing is learned.",
+        "Leave out completions cut at the limit",
+        "They then teach nothing, good or bad. If most completions are cut, nothing is learned.",
     ),
 )
 ADVANCED: Rows = (

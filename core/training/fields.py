@@ -76,6 +76,17 @@ def label(path: str) -> str:
     return path
 
 
+def group_of(path: str) -> Group:
+    """Where the form asks for a setting, or for the one that it is a part of.
+
+    >>> group_of("train.beta"), group_of("reward.weights.tags"), group_of("train.trl.delta")
+    ('algorithm', 'question', 'advanced')
+    """
+    parts = path.split(".")
+    parents = (FIELDS.get(".".join(parts[:count])) for count in range(len(parts), 0, -1))
+    return next((field.group for field in parents if field is not None), "question")
+
+
 def value_at(config: RunConfig, path: str) -> Any:
     """The value of a setting."""
     found: Any = config

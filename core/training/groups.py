@@ -84,12 +84,6 @@ class GroupReader:
         table = np.concatenate(found) if found else np.empty(0, dtype=_RECORD)
         return pd.DataFrame({name: table[name] for name in ("step", "mean", "std", "low", "high")})
 
-    def of_step(self, step: int) -> list[int]:
-        """The numbers of the rows that were answered at a step."""
-        start, stop = _first_after(self._records, step - 1), _first_after(self._records, step)
-        rows: list[int] = _read(self._records, start, stop)["row"].tolist()
-        return rows
-
 
 def _spread(earned: NDArray[np.float64]) -> tuple[float, float, float, float]:
     """Mean, standard deviation, least and greatest; one completion alone does not vary."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.config import EMBEDDED_POLICY, RunConfig, with_changes
-from core.machine import Machine
+from core.machine import Gpu, Machine
 from core.paths import Home
 from core.train_config import TrainConfig
 from core.training.advice import Finding, Mend
@@ -100,10 +100,10 @@ def estimate_shape(config: RunConfig, shape: ModelShape, machine: Machine, score
     adapter, optimizer = trained * _ADAPTER_BYTES, trained * _optimizer_bytes(config.train.optimizer)
     runtime = _RUNTIME[place]
     vllm = _vllm_bytes(config.train, machine)
-    free = machine.gpus[0].free_bytes if place == "GPU" else machine.free_memory_bytes
-    standing = weights + adapter + optimizer + scorers + runtime + vllm
+    free = _training_gpu(machine).free_bytes if place == "GPU" else machine.free_memory_bytes
+    loaded = weights + scorers + runtime + vllm
     size = DecoderSize(shape.layers, shape.hidden, shape.vocabulary)
-    rows, checkpointed = _part(config.train, size, place, free - vllm)
+    rows, checkpointed = _part(config.train, size, place, free - loaded)
     activations = _tokens(config.train, rows, place) * token_bytes(size, width, checkpointed)
     logits = rows * logit_bytes(config.train, size)
     cache = vllm or _cache(config.train, shape, width, place)
@@ -118,7 +118,7 @@ def estimate_shape(config: RunConfig, shape: ModelShape, machine: Machine, score
         logits=logits,
         scorers=scorers,
         runtime=runtime,
-        total=standing + most,
+        total=loaded + adapter + optimizer + most,
         free=free or None,
         measured=shape.measured,
     )
@@ -197,16 +197,22 @@ def _optimizer_bytes(name: str) -> int:
 
 def _part(train: TrainConfig, size: DecoderSize, place: Place, free: int) -> tuple[int, bool]:
     """How many completions pass through the model at once, and whether activations are computed again, as the job
-    decides it."""
+    decides it.
+
+    Args:
+        free: bytes that are left once the models are loaded and vLLM has taken its share; then the job decides.
+    """
     if place == "host":
-        return max(train.completions_per_step // (train.gradient_accumulation or 1), 1), False
+        again = train.gradient_checkpointing == "on"
+        return max(train.completions_per_step // (train.gradient_accumulation or 1), 1), again
     chosen = choose_parts(train, size, free)
     return max(train.completions_per_step // chosen.parts, 1), chosen.checkpointing
 
 
 def _tokens(train: TrainConfig, rows: int, place: Place) -> int:
-    """Tokens of `rows` completions with their prompts; on a processor a prompt is run once for its whole group."""
-    shared = place == "host" and train.backend == "trl"
+    """Tokens of `rows` completions with their prompts; on a processor a prompt is run once for its whole group, unless
+    activations are computed again."""
+    shared = place == "host" and train.backend == "trl" and train.gradient_checkpointing != "on"
     prompts = math.ceil(rows / train.num_generations) if shared else rows
     return prompts * train.max_prompt_length + rows * train.max_completion_length
 
@@ -220,7 +226,12 @@ def _cache(train: TrainConfig, shape: ModelShape, width: int, place: Place) -> i
 def _vllm_bytes(train: TrainConfig, machine: Machine) -> int:
     """What vLLM takes of the training GPU: its share of the whole, or nothing where it has a GPU of its own."""
     inside = machine.has_cuda and uses_vllm(train, machine) and train.generation != "vllm_server"
-    return int(machine.gpus[0].memory_bytes * train.vllm_memory) if inside else 0
+    return int(_training_gpu(machine).memory_bytes * train.vllm_memory) if inside else 0
+
+
+def _training_gpu(machine: Machine) -> Gpu:
+    """The GPU with the most free memory: a run is given one that no other run holds."""
+    return max(machine.gpus, key=lambda gpu: gpu.free_bytes)
 
 
 def _scorer_parameters(model: str, home: Home) -> int:

@@ -19,11 +19,11 @@ from core.content_hash import content_hash
 from core.settings_base import Settings
 from core.text import duration
 from core.training.advice import Finding
+from core.training.memory import Place
 
 PROMPTS = 8
 """How many prompts are tried at least; a step of more than that tries all of its own."""
 Share = Annotated[float, Field(ge=0, le=1)]
-Place = Literal["GPU", "host"]
 Failure = Literal["memory", "scorer", "numbers"]
 """Memory ran out, a scorer of the reward failed, or the loss is no finite number."""
 
@@ -171,7 +171,7 @@ def expected_seconds(result: PreflightResult, config: RunConfig) -> float | None
         return None
     held_out = 2 * ceil(min(train.held_out_rows, result.held_out_rows) / measured.answer_batch)
     validation = ceil(min(train.validation_rows, result.validation_rows) / measured.answer_batch)
-    validations = train.steps // train.validate_every if train.validate_every else 0
+    validations = ceil(train.steps / train.validate_every) if train.validate_every else 0  # the last step always
     saved = 1 + ceil(train.steps / train.save_every)
     return (
         result.load_seconds

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from math import ceil, log
-from typing import Any
+from math import log
 
-from core.config import Example, RunConfig
-from core.prompts import EXAMPLES, PROMPTS, example_completion
+from core.config import RunConfig
 from core.reward.verdicts import component_title
 from core.text import duration
 from core.training.advice import Finding, Level, Mend
+from core.training.format_mends import format_mends, rounded_up
 from core.training.preflight import Measured, PreflightResult, expected_seconds
 from core.training.preflight_memory import memory
 
@@ -42,9 +41,6 @@ _LONGER = (1.25, 2.0)
 """The least and the greatest factor by which a limit is raised at once: the lengths beyond it were not seen."""
 _CHAIN = ("tags", "parsing", "zero_variance")
 """Rules each of which fires because the one before it does."""
-_MULTIPLE = 8
-_LETTERS_A_TOKEN = 3
-"""Fewer than tokens of any language with spaces have, so that room for a text is never too small."""
 
 
 def judge(result: PreflightResult, config: RunConfig) -> list[Finding]:
@@ -84,14 +80,14 @@ def _tags(result: PreflightResult, measured: Measured, config: RunConfig) -> Fin
         f"{'Not one completion writes' if share == 0 else f'Only {_of(share, measured)} write'} <{tags.reasoning}> or "
         f"<{tags.answer}>. What is never written cannot be rewarded, so it is not learned either."
     )
-    return Finding("tags", level, message, tuple(_format_mends(result, config)))
+    return Finding("tags", level, message, format_mends(config, result.longest_prompt))
 
 
 def _parsing(result: PreflightResult, measured: Measured, config: RunConfig) -> Finding:
     """A share p of readable answers leaves (1 - p)^G of the groups of G without any."""
     share, size = measured.valid, config.train.num_generations
     if share == 0:
-        mends = [*_length_mends(measured, config), *_format_mends(result, config)]
+        mends = [*_length_mends(measured, config), *format_mends(config, result.longest_prompt)]
         return Finding(
             "parsing",
             "stop",
@@ -103,7 +99,7 @@ def _parsing(result: PreflightResult, measured: Measured, config: RunConfig) -> 
     if with_one >= GROUPS_WITH_AN_ANSWER:
         return Finding("parsing", "ok", f"{said}.")
     needed = log(1 - GROUPS_WITH_AN_ANSWER) / log(1 - share)
-    mends = [*_format_mends(result, config), *_generation_mends(config, needed)]
+    mends = [*format_mends(config, result.longest_prompt), *_generation_mends(config, needed)]
     message = f"{said}. About {1 - with_one:.0%} of the groups of {size} have no readable answer to learn from."
     return Finding("parsing", "warning", message, tuple(mends))
 
@@ -151,7 +147,7 @@ def _prompts(result: PreflightResult, measured: Measured, config: RunConfig) -> 
     said = f"{out} of {result.rows} rows have a prompt of more than {limit} tokens and are left out"
     if out <= MANY_LEFT_OUT * result.rows:
         return Finding("prompts", "ok", f"{said}." if out else f"Every prompt fits into {limit} tokens.")
-    longer = _rounded(result.longest_prompt)
+    longer = rounded_up(result.longest_prompt)
     return Finding(
         "prompts", "warning", f"{said}.", (Mend(f"Max prompt length {longer}", {"train.max_prompt_length": longer}),)
     )
@@ -187,7 +183,7 @@ def longer_limit(limit: int, truncated: float) -> int:
     (128, 256)
     """
     factor = log(TRUNCATED_AIM) / log(truncated) if truncated < 1 else _LONGER[1]
-    return _rounded(limit * min(max(factor, _LONGER[0]), _LONGER[1]))
+    return rounded_up(limit * min(max(factor, _LONGER[0]), _LONGER[1]))
 
 
 def _length_mends(measured: Measured, config: RunConfig) -> list[Mend]:
@@ -207,34 +203,5 @@ def _generation_mends(config: RunConfig, needed: float) -> list[Mend]:
     return [Mend(f"{size} completions per group", {"train.num_generations": size})]
 
 
-def _format_mends(result: PreflightResult, config: RunConfig) -> list[Mend]:
-    """What teaches a model the form without training: seeing it done, and being made to begin."""
-    prompt, mends = config.prompt, []
-    if not prompt.examples:
-        changes = {"prompt.examples": [example.model_dump() for example in _examples(config)], **_room(result, config)}
-        mends.append(Mend("Show worked examples", changes))
-    if not prompt.prefill:
-        mends.append(Mend(f"Begin the answer with <{prompt.tags.reasoning}>", {"prompt.prefill": True}))
-    return mends
-
-
-def _examples(config: RunConfig) -> tuple[Example, ...]:
-    """Those of the preset with this system prompt, which are in its language; else the English clinical ones."""
-    same = (preset.prompt.examples for preset in PROMPTS.values() if preset.prompt.system == config.prompt.system)
-    return next(same, ()) or EXAMPLES
-
-
-def _room(result: PreflightResult, config: RunConfig) -> dict[str, Any]:
-    """A higher limit for prompts where worked examples would push the longest one over it."""
-    tags = config.prompt.tags
-    letters = sum(len(example.question) + len(example_completion(example, tags)) for example in _examples(config))
-    needed = _rounded(result.longest_prompt + letters / _LETTERS_A_TOKEN)
-    return {"train.max_prompt_length": needed} if needed > config.train.max_prompt_length else {}
-
-
 def _of(share: float, measured: Measured) -> str:
     return f"{round(share * measured.completions)} of {measured.completions} completions"
-
-
-def _rounded(tokens: float) -> int:
-    return ceil(tokens / _MULTIPLE) * _MULTIPLE

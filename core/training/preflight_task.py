@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from core.config import RunConfig, parse_config
-from core.jobs import supervisor
 from core.jobs.readiness import ready
-from core.jobs.tasks import Task
+from core.jobs.room import refuse_busy
+from core.jobs.tasks import TRIAL, Task
 from core.paths import Home
 from core.training.preflight import PreflightResult, settings_hash
 
-KIND = "preflight"
+KIND = TRIAL
 
 
 def arguments(config: RunConfig) -> dict[str, Any]:
@@ -38,4 +38,4 @@ def refuse(home: Home, config: RunConfig) -> None:
         DataError, ModelError, RewardError, ConfigError, StorageError: what the run needs is missing or wrong.
     """
     ready(home, config)
-    supervisor.refuse_busy(home, config)
+    refuse_busy(home, config)

@@ -52,18 +52,18 @@ def figures(result: PreflightResult, config: RunConfig) -> list[Figure]:
             "All completions of a step together; a token is a piece of a word.",
         ),
         Figure(
-            "Readable answers",
+            "Valid answers",
             f"{measured.valid:.0%}",
             f"Share of {measured.completions} completions from which an answer could be read. "
             f"{measured.well_formed:.0%} are exactly in the form that was asked for.",
         ),
         Figure(
-            "Cut off",
+            "Cut at the limit",
             f"{measured.truncated:.0%}",
             f"Share of completions that reached the limit before they ended. The mean length is "
             f"{measured.mean_tokens:.0f} tokens.",
         ),
-        Figure("Groups without difference", equal, "Groups in which all completions earned the same: no lesson."),
+        Figure("Groups without differences", equal, "Groups in which all completions earned the same: no lesson."),
         taken,
         Figure("Mean reward", f"{measured.reward:+.2f}", "Before any training, between −1 and 1."),
     ]

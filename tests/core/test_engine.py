@@ -10,14 +10,15 @@ import torch
 from peft import LoraConfig, get_peft_model
 from transformers import GenerationConfig
 
-from core.config import EMBEDDED_POLICY, Tags
-from core.engine.checkpoints import find_fault
+from core.config import EMBEDDED_POLICY, RunConfig, Tags, with_changes
+from core.engine.checkpoints import find_fault, last_whole_checkpoint
 from core.engine.device import choose_compute
 from core.engine.generation import Sampling, generate
 from core.engine.policy import load_policy
 from core.engine.prepare import check_digest
 from core.engine.scorers import CausalLanguageModel, load_similarity
 from core.engine.shared_prompt import completion_logits, supports_shared_prompt
+from core.engine.trainer import RunTrainer
 from core.errors import ModelError
 from core.models import EMBEDDED, EmbeddedModel, locate
 from core.paths import Home
@@ -25,6 +26,7 @@ from core.reward.formula import PRESETS
 from core.reward.score_cache import ScoreCache
 from core.reward.scoring import Sample, Scorer
 from tests import tiny
+from tests.build_training import trained
 
 CPU = torch.device("cpu")
 
@@ -193,3 +195,32 @@ def test_a_missing_package_says_how_to_install_it() -> None:
 
 def test_an_empty_checkpoint_folder_is_a_fault(tmp_path: Path) -> None:
     assert find_fault(tmp_path) is not None
+
+
+@pytest.mark.parametrize("file", ["rng_state.pth", "optimizer.pt", "scheduler.pt", "adapter_model.safetensors"])
+def test_a_checkpoint_with_half_a_file_is_not_gone_on_from(file: str, home: Home, tiny_config: RunConfig) -> None:
+    config = {"train.steps": 2, "train.save_every": 1, "train.held_out_rows": 0}
+    run = trained(home, with_changes(tiny_config, config))
+    whole, cut = (run.checkpoints / f"checkpoint-{step}" for step in (1, 2))
+    assert find_fault(cut) is None
+    (cut / file).write_bytes((cut / file).read_bytes()[: (cut / file).stat().st_size // 2])
+    found, faults = last_whole_checkpoint(run)
+    assert found == whole
+    assert [fault.partition("(")[0] for fault in faults] == ["Checkpoint 2 cannot be read "]
+
+
+def test_activations_are_computed_again_on_a_processor_where_the_run_asks_for_it(
+    home: Home, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    used = []
+    compute = RunTrainer.compute_loss
+
+    def look(self: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        used.append(self.accelerator.unwrap_model(model).is_gradient_checkpointing)
+        return compute(self, model, *args, **kwargs)
+
+    monkeypatch.setattr(RunTrainer, "compute_loss", look)
+    for switch in ("auto", "on"):
+        changes = {"train.steps": 1, "train.held_out_rows": 0, "train.gradient_checkpointing": switch}
+        assert trained(home, with_changes(tiny_config, changes)).written_status().state == "finished"
+    assert used == [False, True]

@@ -184,7 +184,7 @@ def test_prompts_over_the_limit_are_counted_with_the_longest(home: Home, tiny_mo
 
 
 def test_too_few_rows_within_the_limit_are_said(home: Home, tiny_models: Path) -> None:
-    with pytest.raises(DataError, match="max_prompt_length = 16"):
+    with pytest.raises(DataError, match="Max prompt length from 16"):
         tried(home, config_of(tiny_models, **{"train.max_prompt_length": 16}))
 
 

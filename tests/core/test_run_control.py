@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from core.config import RunConfig, with_changes
 from core.engine import reporting, run_callback
@@ -20,10 +22,12 @@ from core.engine.training import train
 from core.errors import Diverged, OutOfMemory
 from core.jobs import worker
 from core.paths import Home
+from core.reward import scoring
+from core.runs.completions import read_completions, step_file
 from core.runs.events import latest_metrics, read_events
 from core.runs.run import Run, create_run
-from core.training.control import pause_request
-from tests.build_training import after_step
+from core.training.control import forget_requests, pause_request
+from tests.build_training import after_step, trained
 
 
 @pytest.fixture
@@ -161,3 +165,28 @@ def test_any_other_error_is_left_as_it_is(tiny_config: RunConfig) -> None:
     reporter: Any = SimpleNamespace(doing="updating", step=7)
     with pytest.raises(RuntimeError, match="shapes"), memory_errors_told(tiny_config, reporter):
         raise RuntimeError("shapes do not fit")
+
+
+@pytest.mark.parametrize("request_of", [lambda run: run.stop_request, pause_request], ids=["stop", "pause"])
+def test_a_run_waits_until_its_completions_are_used_up_so_that_it_goes_on_as_the_same_run(
+    request_of: Callable[[Run], Any], home: Home, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scoring, "validity", lambda parsed, samples: np.ones(len(samples), dtype=bool))
+    changes = {"train.num_iterations": 2, "train.save_every": 3, "train.steps": 6, "train.held_out_rows": 0}
+    config = with_changes(tiny_config, {**changes, "train.temperature": 1.3})
+    whole, stopped = trained(home, config), create_run(home, config)
+    assert whole.checkpoint_steps() == [4, 6], "three is in the midst of a repetition"
+    after_step(monkeypatch, 1, lambda run: request_of(run).touch())
+    monkeypatch.setattr(run_callback, "time", SimpleNamespace(sleep=lambda seconds: stopped.stop_request.touch()))
+    train(stopped, home)
+    assert (stopped.written_status().state, stopped.checkpoint_steps()) == ("stopped", [2])
+    forget_requests(stopped)
+    monkeypatch.setattr(Reporter, "pause_requested", lambda self: False)
+    after_step(monkeypatch, 1, lambda run: None)
+    train(stopped, home)
+    assert stopped.written_status().state == "finished"
+    for step in (1, 3, 5):
+        assert read_completions(step_file(stopped, step)) == read_completions(step_file(whole, step)) != []
+    ends = [load_file(run.adapter / "adapter_model.safetensors") for run in (whole, stopped)]
+    assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    assert any(weight.abs().max() > 0 for name, weight in ends[0].items() if "lora_B" in name)

@@ -11,9 +11,13 @@ import torch
 from safetensors.torch import load_file
 
 from core.config import RunConfig, with_changes
+from core.engine.device import choose_compute
+from core.engine.generation import Sampling, generate
+from core.engine.policy import load_policy
 from core.engine.trainer import RunTrainer
+from core.engine.training import train
 from core.paths import Home, write_json
-from core.runs.completions import read_completions, step_file
+from core.runs.completions import BEFORE, read_completions, step_file
 from core.runs.events import Event, Validation, read_events
 from core.runs.run import Run, create_run
 from core.training.best import Best, keep_best, mend_best, read_best
@@ -129,6 +133,32 @@ def test_a_stop_while_it_validates_saves_the_step_and_leaves_the_validation(
     assert (run.written_status().state, run.written_status().step) == ("stopped", 2)
     assert run.checkpoint_steps() == [2]
     assert validations(run) == []
+
+
+@pytest.mark.parametrize("step", [2, 5])
+def test_a_validation_that_was_stopped_is_made_up_for_when_the_run_goes_on(
+    step: int, home: Home, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = trained(home, config)
+    after_step(monkeypatch, step, lambda run: run.stop_request.touch())
+    run = trained(home, config)
+    monkeypatch.undo()
+    assert (run.written_status().state, run.written_status().step) == ("stopped", step)
+    run.stop_request.unlink()
+    train(run, home)
+    assert run.written_status().state == "finished"
+    assert validations(run) == validations(whole)
+
+
+def test_questions_are_answered_by_the_rules_that_training_chooses_tokens_by(home: Home, config: RunConfig) -> None:
+    run = trained(home, with_changes(config, {"train.top_k": 1, "train.held_out_rows": 3, "train.steps": 1}))
+    answers = read_completions(run.completions / BEFORE)
+    policy = load_policy(config.model, home, choose_compute())
+    prompts = [policy.prompt_token_ids(policy.conversation(config.prompt, answer.question)) for answer in answers]
+    likeliest = generate(policy.model, policy.tokenizer, prompts, Sampling(config.train.max_completion_length))
+    assert [answer.completion for answer in answers] == [
+        policy.tokenizer.decode(ids, skip_special_tokens=True) for ids in likeliest
+    ]
 
 
 def test_the_former_best_adapter_comes_back_when_the_job_was_killed_while_they_changed_places(

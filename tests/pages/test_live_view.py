@@ -41,7 +41,7 @@ def validated(home: Home) -> Run:
 def test_the_reward_comes_first(train: Open, home: Home) -> None:
     at = train(build_run(home).id)
     assert not at.exception
-    assert [tab.label for tab in at.tabs][:4] == ["Reward", "Policy", "Completions", "Machine"]
+    assert [tab.label for tab in at.tabs][:4] == ["Reward", "Model", "Completions", "Machine"]
     charts = [markdown.value for markdown in at.markdown if markdown.value in ("**Total reward**", "**Format**")]
     assert charts == ["**Total reward**", "**Format**"]
 
@@ -49,7 +49,11 @@ def test_the_reward_comes_first(train: Open, home: Home) -> None:
 @pytest.mark.parametrize(
     ("group", "shown", "explained"),
     [
-        ("Policy", ["**Entropy**", "**Gradient norm**", "**Learning rate**"], "not measured while beta is 0"),
+        (
+            "Model",
+            ["**Entropy**", "**Gradient norm**", "**Learning rate**"],
+            "not measured while KL weight (beta) is 0",
+        ),
         ("Completions", ["**Length in tokens**", "**Cut at the limit**"], ""),
         ("Machine", ["**Time of a step**"], "has not used a GPU"),
     ],
@@ -75,7 +79,7 @@ def test_validations_are_listed_the_newest_first_with_the_best_one_named(train: 
 
 
 def test_a_run_without_validations_says_how_to_have_some(train: Open, home: Home) -> None:
-    assert "validate_every" in said(train(build_run(home).id))
+    assert "Validate every so many steps” is above 0" in said(train(build_run(home).id))
 
 
 def test_the_table_of_components_shows_the_weights_in_force(train: Open, home: Home) -> None:

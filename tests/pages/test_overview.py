@@ -43,8 +43,8 @@ def test_runs_are_listed_newest_first_with_how_they_stand(overview: Open, home: 
     assert table["Run"].tolist() == [interrupted.id, finished.id]
     assert table["State"].tolist() == [["Interrupted"], ["Finished"]]
     assert table["Steps"].tolist() == ["12 of 36", "36 of 36"]
-    assert table["Reward preset"].tolist() == ["Notebook", "Robust"]
-    assert len(table["Reward"].iloc[0]) == 12
+    assert table["Reward"].tolist() == ["Notebook", "Robust"]
+    assert len(table["Reward by step"].iloc[0]) == 12
 
 
 def test_choosing_a_row_opens_its_run(overview: Open, home: Home) -> None:
@@ -72,7 +72,7 @@ def test_a_run_whose_settings_are_broken_is_listed_all_the_same(overview: Open, 
     (run.folder / "config.json").write_text("{")
     at = overview()
     assert not at.exception
-    assert at.dataframe(key="runs").value["Reward preset"].tolist() == ["unreadable"]
+    assert at.dataframe(key="runs").value["Reward"].tolist() == ["unreadable"]
 
 
 def test_a_home_that_cannot_be_made_is_said_in_one_sentence(

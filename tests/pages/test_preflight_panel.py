@@ -11,7 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.config import RunConfig, with_changes
 from core.jobs.tasks import Task
-from core.paths import Home
+from core.paths import Home, write_json
 from core.presets import preset_config
 from core.training import preflight_task
 from tests.build_data_page import live_task, texts
@@ -45,7 +45,7 @@ def test_a_result_of_these_settings_is_found_again_with_verdict_and_figures(trai
     assert not at.exception
     assert any(said.value.startswith("Go: about") for said in at.success)
     assert figures(at)["One step"] == "8.0 s"
-    assert figures(at)["Readable answers"] == "60%"
+    assert figures(at)["Valid answers"] == "60%"
     assert figures(at)["Memory"] == "4.0 of 20.0 GB"
     assert not buttons(at)
 
@@ -110,6 +110,35 @@ def test_a_pre_flight_without_a_result_says_why_and_is_offered_again(
     assert not at.exception
     assert said in texts(at)
     assert at.button(key=TRY)
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed"])
+def test_a_pre_flight_of_other_settings_that_has_ended_without_a_result_is_not_called_under_way(
+    state: Any, train: Open, home: Home
+) -> None:
+    ended_preflight(home, WARM, state)
+    at = train()
+    assert not at.exception
+    assert "other settings" not in texts(at)
+
+
+def test_settings_that_another_version_has_tried_leave_the_form_whole(train: Open, home: Home) -> None:
+    task = finished_preflight(home, WARM, built(WARM))
+    config = {**WARM.model_dump(mode="json"), "a_setting_of_old": 1}
+    request = {"kind": "preflight", "arguments": {"settings": "0", "config": config}}
+    write_json(task.folder / "request.json", request)
+    at = train()
+    assert not at.exception
+    assert at.button(key=TRY) and not figures(at)
+
+
+def test_a_result_that_another_version_has_written_leaves_the_form_whole(train: Open, home: Home) -> None:
+    task = ended_preflight(home, DEMO, "finished")
+    write_json(task.folder / "result.json", {"figures_of_old": 1})
+    at = train()
+    assert not at.exception
+    assert at.button(key=TRY).label.startswith("Try it first")
+    assert not figures(at)
 
 
 def test_out_of_memory_shows_the_memory_and_the_mends(train: Open, home: Home) -> None:

@@ -111,6 +111,15 @@ def test_a_queued_run_leaves_the_queue_by_one_click_and_can_be_resumed(train: Op
     assert at.button(key="resume")
 
 
+def test_a_queued_run_says_how_many_wait_before_it(train: Open, home: Home) -> None:
+    build_run(home, Plan("running", done=1))
+    queued = [build_run(home, Plan("stopped", done=0)) for _ in range(3)]
+    for ticket, run in enumerate(queued, start=1):
+        run.write_status(replace(run.written_status(), state="queued", ticket=ticket))
+    said = [train(run.id).info[0].value for run in queued]
+    assert "next to start" in said[0] and "1 run waits before it" in said[1] and "2 runs wait before it" in said[2]
+
+
 def test_a_resume_on_a_busy_machine_offers_the_queue(train: Open, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Run] = []
 

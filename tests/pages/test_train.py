@@ -10,6 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.paths import Home
+from core.runs.labels import change_label
 from tests.build_runs import HOSTILE, Plan, add_step, build_run
 
 Open = Callable[..., AppTest]
@@ -54,6 +55,35 @@ def test_the_newest_live_run_is_open_by_default_and_moves(train: Open, home: Hom
     at.run()
     assert at.progress[0].text.startswith("Step 5 of 36")
     assert at.button(key="stop")
+
+
+def test_what_people_wrote_on_a_run_stands_on_its_page_and_in_the_selector(train: Open, home: Home) -> None:
+    run = build_run(home)
+    change_label(run, title="Best of June", note=f"Shown at the meeting. {HOSTILE}", add=["keep", "[ward](x)"])
+    at = train(run.id)
+    assert not at.exception
+    assert at.subheader[0].value == "Best of June"
+    assert at.selectbox(key="run_choice").options == [f"Best of June · {run.id}"]
+    assert any(caption.value == r"keep · \[ward\]\(x\)" for caption in at.caption)
+    assert any("Shown at the meeting." in text.value for text in at.text)
+
+
+def test_archived_runs_are_offered_only_while_they_are_open(train: Open, home: Home) -> None:
+    run, other = build_run(home), build_run(home)
+    change_label(run, archived=True)
+    assert set(train(other.id).selectbox(key="run_choice").options) == {other.id}
+    at = train(run.id)
+    assert set(at.selectbox(key="run_choice").options) == {run.id, other.id}
+    assert any(caption.value == "Archived" for caption in at.caption)
+
+
+def test_the_settings_of_a_run_are_told_by_their_labels(train: Open, home: Home) -> None:
+    at = train(build_run(home).id)
+    at.session_state["run_details"] = "Settings"
+    told = pd.concat([frame.value for frame in at.run().dataframe if "Setting" in frame.value.columns])
+    values = told.set_index("Setting")["Value"]
+    assert not at.exception
+    assert (values["Steps"], values["Weight of similarity"], values["Give the opening tag"]) == ("36", "0.5", "no")
 
 
 def test_a_run_that_was_open_by_default_stays_open_when_it_ends(train: Open, home: Home) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors.numpy import save_file
 from streamlit.testing.v1 import AppTest
@@ -261,6 +262,15 @@ def test_every_group_of_settings_changes_the_configuration(clone: Callable[..., 
     assert len(shown) == 7
 
 
+def test_another_reward_than_a_clones_own_brings_its_own_weights(clone: Callable[..., AppTest], home: Home) -> None:
+    at = clone(build_run(home, Plan(preset="article")).id, {"reward.weights.semantic": 0.9})
+    prefix = at.number_input[0].key.removesuffix("clone.train.steps")
+    at.get_by_key(f"{prefix}reward_preset").set_value("article").run()
+    assert not at.exception
+    assert at.number_input(key=f"{prefix}clone.article.weight.semantic").value == PRESETS["article"].weights["semantic"]
+    assert any("Reward of a valid completion: 0.5 × similarity" in text.value for text in at.markdown)
+
+
 def differences(at: AppTest) -> dict[str, tuple[str, str]]:
     """What the form shows to differ from the run that is cloned."""
     frame = next(frame.value for frame in at.dataframe if "That run" in frame.value.columns)
@@ -368,6 +378,75 @@ def test_a_change_without_a_widget_is_shown_and_can_be_taken_back(clone: Callabl
     assert list(differences(at)) == ["Steps"]
 
 
+def test_a_change_without_a_widget_stays_out_of_the_clone_of_another_run(
+    clone: Callable[..., AppTest], home: Home
+) -> None:
+    at = clone(build_run(home).id, {})
+    at.session_state["form.pending"] = {"prompt.examples": []}
+    at.run()
+    assert differences(at)
+    at.query_params["clone"] = build_run(home, Plan(seed=4)).id
+    at.run()
+    assert not at.exception
+    assert not [button for button in at.button if button.key == "take_back"]
+    assert any("Nothing differs" in caption.value for caption in at.caption)
+
+
+def test_the_clone_of_a_named_run_gets_a_name_of_its_own(clone: Callable[..., AppTest], home: Home) -> None:
+    at = clone(build_run(home).id, {"name": "Tuesday"})
+    assert "Tuesday (clone)" in [field.value for field in at.text_input]
+
+
+def test_the_name_of_a_run_cannot_be_longer_than_a_run_takes(train: Open) -> None:
+    assert train().text_input(key="run_name").max_chars == 120
+    assert len(train_questions.clone_name("x" * 120)) == 120
+
+
+def test_a_wrong_further_field_is_named_beside_the_buttons_and_leaves_the_reward_to_be_changed(
+    train: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("streamlit.data_editor", lambda *_, **__: further_fields(("delta", "much")))
+    at = train()
+    assert not at.exception
+    right = [column for column in at.columns if any(button.key == START for button in column.button)][-1]
+    assert "delta is 'much'" in right.error[0].value.replace("\\", "")
+    assert at.number_input(key="demo.robust.weight.tags")
+    assert at.button(key=START).disabled
+
+
+def further_fields(*lines: tuple[str, str]) -> pd.DataFrame:
+    return pd.DataFrame(lines, columns=["Field", "Value"])
+
+
+def test_further_trl_fields_are_still_there_after_a_visit_to_another_page(
+    train: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as typing:
+        typing.setattr("streamlit.data_editor", lambda *_, **__: further_fields(("delta", "4")))
+        at = train()
+    at.switch_page(REWARDS)
+    at.run()
+    at.switch_page(TRAIN)
+    at.run()
+    assert not at.exception
+    assert any(caption.value.startswith("delta") for caption in at.caption)
+
+
+def test_an_upload_is_still_chosen_after_a_visit_to_another_page(train: Open) -> None:
+    at = train()
+    at.get_by_key("data_source").set_value("Upload").run()
+    at.file_uploader(key="data_upload").upload("mine.csv", b"question,answer\na,b\nc,d\n").run()
+    at.switch_page(REWARDS)
+    at.run()
+    at.switch_page(TRAIN)
+    at.run()
+    assert not at.exception
+    assert any("Still chosen: mine" in caption.value.replace("\\", "") for caption in at.caption)
+    assert any("2 rows to train on" in caption.value for caption in at.caption)
+    at.file_uploader(key="data_upload").upload("other.csv", b"question,answer\na,b\n").run()
+    assert any("1 rows to train on" in caption.value for caption in at.caption)
+
+
 def test_further_trl_fields_of_a_clone_are_kept(clone: Callable[..., AppTest], home: Home) -> None:
     at = clone(build_run(home).id, {"train.trl": {"delta": 4.0}})
     assert not at.exception and not at.error
@@ -390,6 +469,34 @@ def test_a_model_that_a_size_has_brought_goes_with_it(train: Open) -> None:
     at.get_by_key("run_size").set_value("demo").run()
     assert at.get_by_key("model_source").value == "Embedded"
     assert not at.button(key=START).disabled
+
+
+def test_a_reward_that_a_size_has_brought_goes_with_it(train: Open) -> None:
+    at = train()
+    at.get_by_key("run_size").set_value("article").run()
+    at.get_by_key("run_size").set_value("demo").run()
+    assert at.get_by_key("reward_preset").value == "robust"
+
+
+def test_what_was_chosen_before_a_size_brought_its_own_comes_back(train: Open, home: Home) -> None:
+    save_preset(home, "mine", PRESETS["robust"])
+    at = train()
+    at.get_by_key("reward_preset").set_value("mine").run()
+    at.get_by_key("model_source").set_value("Hugging Face id").run()
+    at.text_input(key="model_hub_id").set_value("org/model").run()
+    for size in ("article", "recommended", "short"):
+        at.get_by_key("run_size").set_value(size).run()
+    assert not at.exception
+    assert at.get_by_key("reward_preset").value == "mine"
+    assert at.text_input(key="model_hub_id").value == "org/model"
+
+
+def test_a_reward_that_was_chosen_after_the_size_stays_with_another_size(train: Open) -> None:
+    at = train()
+    at.get_by_key("run_size").set_value("recommended").run()
+    at.get_by_key("reward_preset").set_value("article").run()
+    at.get_by_key("run_size").set_value("short").run()
+    assert at.get_by_key("reward_preset").value == "article"
 
 
 def test_a_model_of_the_users_own_stays_with_another_size(train: Open) -> None:

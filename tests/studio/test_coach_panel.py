@@ -62,4 +62,4 @@ def test_names_that_somebody_chose_are_shown_as_they_are(home: Home) -> None:
     config = with_changes(recording.config, {"prompt.tags": {"reasoning": "a_b_c", "answer": "x_y_z"}})
     at = panel(home, build_recorded(home, config, recording.metrics))
     assert "<x_y_z>" in at.text[0].value
-    assert at.button[1].label == r"Begin each answer with \<a\_b\_c\>"
+    assert at.button[1].label == r"Begin the answer with \<a\_b\_c\>"

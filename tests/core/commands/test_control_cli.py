@@ -131,11 +131,16 @@ def test_a_live_run_is_paused_continued_and_stopped_by_requests(core: Command, h
     assert run.stop_request.exists()
 
 
+def end_at_once(run: Run) -> None:
+    run.write_status(replace(run.written_status(), pid=0))
+    supervisor.settle(run, "stopped")
+
+
 def test_the_next_run_starts_when_one_is_stopped_at_once(
     core: Command, home: Home, config_file: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = (core("train", "--config", config_file, "--queue")["run"] for _ in range(2))
-    monkeypatch.setattr(supervisor, "stop_now", lambda run: supervisor.settle(run, "stopped"))
+    monkeypatch.setattr(supervisor, "stop_now", end_at_once)
     assert core("stop", first, "--now") == {"run": first, "state": "stopped"}
     assert Run(home.runs / second).status().state == "running"
 

@@ -3,7 +3,7 @@ from collections.abc import Mapping
 import pytest
 
 from core.data.draft import ColumnMapping, Draft, DropRows, Redact, Resplit, Shares, StripReasoning
-from core.data.mending import Change, prepared_rows, preview, run_preview, split_counts
+from core.data.mending import Change, prepared_rows, preview, run_preview
 from core.data.splits import split_of
 from core.data.tables import Table
 from core.errors import DataError
@@ -94,10 +94,6 @@ def test_near_duplicates_stay_on_one_side(home: Home) -> None:
     table = make_table(home, [{"question": question, "answer": "x"} for pair in pairs for question in pair])
     splits = prepared_rows(table, make_draft(table, shares=shares)).column("split").to_pylist()
     assert splits[::2] == splits[1::2]
-
-
-def test_splits_are_counted(table: Table, draft: Draft) -> None:
-    assert split_counts(prepared_rows(table, draft)) == {"train": 2, "validation": 1, "test": 1}
 
 
 @pytest.mark.parametrize(

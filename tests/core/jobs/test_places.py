@@ -79,6 +79,16 @@ def test_what_a_job_starts_in_its_turn_may_use_every_gpu_again(
     assert starters_environment().get(VISIBLE) == listed
 
 
+def test_the_gpus_of_a_server_are_known_to_its_job_and_to_no_job_that_comes_after(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert places.server_gpus() == ()
+    for name, value in environment(("4", "5", "6")).items():
+        monkeypatch.setenv(name, value)
+    assert places.server_gpus() == ("5", "6")
+    assert places.SERVER_GPUS not in starters_environment()
+
+
 def test_a_machine_says_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(VISIBLE, raising=False)
     monkeypatch.setattr(places, "nvidia_gpus", lambda: gpus(2))

@@ -13,11 +13,13 @@ import pytest
 from core.config import RunConfig, with_changes
 from core.errors import Busy, DataError, RunError, StorageError
 from core.jobs import queue, readiness, supervisor
-from core.jobs.folder import JobFolder
+from core.jobs.folder import JobFolder, State
 from core.locks import locked
 from core.paths import Home
 from core.runs.events import read_events
 from core.runs.run import Run
+from core.training import preflight_task
+from tests.build_machine import machine
 
 LONG = 300.0
 
@@ -57,6 +59,85 @@ def test_queued_runs_start_one_after_the_other_in_their_order(home: Home, tiny_c
     end(first)
     assert queue.start_next(home) == second
     assert states(first, second, third) == ["finished", "running", "queued"]
+
+
+@pytest.fixture
+def waiters(monkeypatch: pytest.MonkeyPatch) -> list[JobFolder]:
+    """The jobs for whose end a light process waits, in place of that process."""
+    found: list[JobFolder] = []
+    monkeypatch.setattr(queue, "detached", lambda module, job, home, variables: found.append(job))
+    return found
+
+
+def say_finished(job: JobFolder, state: State = "finished") -> None:
+    """The job says that it has come to its end; its process, which is this one, goes on."""
+    job.write_status(replace(job.written_status(), state=state))
+
+
+@pytest.mark.usefixtures("held")
+def test_a_run_that_has_finished_keeps_its_place_until_its_process_has_ended(
+    home: Home, tiny_config: RunConfig, waiters: list[JobFolder]
+) -> None:
+    first = supervisor.start(home, tiny_config)
+    say_finished(first)
+    with pytest.raises(Busy, match=f"{first.id} is still ending"):
+        supervisor.start(home, tiny_config)
+    second = queue.enqueue(home, tiny_config)
+    assert queue.start_next(home) is None
+    assert waiters == [first]
+    end(first)
+    assert queue.start_next(home) == second
+
+
+@pytest.mark.usefixtures("held")
+def test_a_run_queued_again_while_its_process_ends_goes_on_waiting(
+    home: Home, tiny_config: RunConfig, waiters: list[JobFolder]
+) -> None:
+    run = supervisor.start(home, tiny_config)
+    say_finished(run, "stopped")
+    queue.add(home, run)
+    assert queue.start_next(home) is None
+    assert (run.status().state, waiters) == ("queued", [run])
+    run.write_status(replace(run.written_status(), pid=0))
+    assert queue.start_next(home) == run
+
+
+@pytest.mark.usefixtures("held")
+def test_a_run_that_goes_on_at_once_waits_for_its_own_last_job(
+    home: Home, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = supervisor.start(home, tiny_config)
+    say_finished(run, "stopped")
+    waited: list[int] = []
+
+    def wait_procs(processes: list[psutil.Process], timeout: float) -> tuple[list[psutil.Process], list[None]]:
+        waited.extend(process.pid for process in processes)
+        return processes, []
+
+    monkeypatch.setattr(psutil, "wait_procs", wait_procs)
+    supervisor.resume(home, run)
+    assert (waited, run.status().state) == ([os.getpid()], "running")
+
+
+@pytest.mark.usefixtures("held")
+def test_a_pre_flight_takes_the_place_of_a_run(home: Home, tiny_config: RunConfig) -> None:
+    trial = supervisor.start_task(home, preflight_task.KIND, preflight_task.arguments(tiny_config))
+    with pytest.raises(Busy, match=f"{trial.id} is running"):
+        supervisor.start(home, tiny_config)
+    with pytest.raises(Busy, match=f"{trial.id} is running"):
+        supervisor.start_task(home, preflight_task.KIND, preflight_task.arguments(tiny_config))
+    trial.write_status(replace(trial.written_status(), state="finished", pid=0))
+    assert supervisor.start(home, tiny_config).status().state == "running"
+
+
+@pytest.mark.usefixtures("held")
+def test_a_pre_flight_is_given_the_gpus_of_the_run_that_it_tries(
+    home: Home, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.jobs.places.nvidia_gpus", lambda: machine(2).gpus)
+    served = with_changes(tiny_config, {"train.generation": "vllm_server"})
+    trial = supervisor.start_task(home, preflight_task.KIND, preflight_task.arguments(served))
+    assert trial.status().gpus == ("0", "1")
 
 
 @pytest.mark.usefixtures("held")

@@ -16,7 +16,7 @@ import pytest
 
 from core.config import RunConfig, with_changes
 from core.errors import Busy, ConfigError, DataError, ModelError, RunError
-from core.jobs import supervisor
+from core.jobs import room, supervisor
 from core.jobs.folder import process
 from core.jobs.places import CORES_FOR_A_RUN, Places
 from core.paths import PROJECT, Home
@@ -134,8 +134,8 @@ def test_a_damaged_checkpoint_is_passed_over_and_kept(home: Home, tiny_config: R
 def test_a_second_run_on_a_small_machine_is_refused_with_the_reason(home: Home, tiny_config: RunConfig) -> None:
     first = supervisor.start(home, with_changes(tiny_config, {"train.steps": 400}))
     with pytest.raises(Busy, match=f"{first.id} is running and this machine has .* a second would .* to the queue"):
-        supervisor.refuse_busy(home, tiny_config, Places((), cores=2))
-    assert supervisor.refuse_busy(home, tiny_config, Places((), cores=2 * CORES_FOR_A_RUN)) == ()
+        room.refuse_busy(home, tiny_config, Places((), cores=2))
+    assert room.refuse_busy(home, tiny_config, Places((), cores=2 * CORES_FOR_A_RUN)) == ()
     supervisor.stop(first)
     assert supervisor.wait(first, LONG).state == "stopped"
     with pytest.raises(RunError, match="is not running"):
@@ -179,6 +179,8 @@ def test_fewer_rows_than_a_step_needs_are_refused(home: Home, tiny_config: RunCo
     file.write_text('{"question": "Why?", "answer": "Because."}')
     with pytest.raises(DataError, match="has 1 row to train on and a step needs 2"):
         supervisor.start(home, with_changes(tiny_config, {"data.path": str(file)}))
+    with pytest.raises(DataError, match=r"train.train_rows lets the run take 1 row and a step needs 2"):
+        supervisor.start(home, with_changes(tiny_config, {"train.train_rows": 1}))
 
 
 def test_changed_data_is_refused_at_resume_but_taken_by_a_new_run(

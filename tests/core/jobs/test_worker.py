@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import re
+from dataclasses import replace
 
 import pytest
 from filelock import FileLock
 
 from core.engine import training
 from core.errors import DataError, OutOfMemory
-from core.jobs import worker
+from core.jobs import queue, worker
+from core.jobs.tasks import TRIAL, create_task
 from core.paths import Home
 from core.presets import preset_config
 from core.runs.events import read_events
@@ -48,6 +50,18 @@ def test_a_job_that_fails_leaves_a_sentence(
     assert [event.data["message"] for event in read_events(run.events)] == [status.error]
     assert re.search(sentence, status.error)
     assert status.out_of_memory == ("memory" in sentence)
+
+
+def test_a_run_that_waits_for_a_pre_flight_to_end_is_started_after_it(
+    run: Run, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[str] = []
+    monkeypatch.setattr(queue, "detached", lambda module, job, home, variables: left.append(job.id))
+    monkeypatch.setattr("core.engine.preflight.preflight", lambda home, arguments, tell: {})
+    run.write_status(replace(run.written_status(), state="queued", ticket=1))
+    trial = create_task(home, TRIAL, {})
+    assert worker.main(trial.folder, home.root) == 0
+    assert left == [trial.id]
 
 
 def test_two_processes_never_write_one_run(run: Run, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

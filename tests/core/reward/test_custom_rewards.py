@@ -102,7 +102,9 @@ def test_a_configuration_gets_the_hash_of_the_file_as_it_is(home: Home) -> None:
     assert custom_reward(home, "fine") == CustomReward(name="fine", sha256=hashlib.sha256(GOOD.encode()).hexdigest())
 
 
-@pytest.mark.parametrize("name", ["../escape", "tags", "judge", "", "a/b", "step"])
+@pytest.mark.parametrize(
+    "name", ["../escape", "tags", "judge", "", "a/b", "step", "similarity", "tokens", "mean_reward"]
+)
 def test_a_name_that_no_component_can_have_is_refused(home: Home, name: str) -> None:
     with pytest.raises(ConfigError, match="custom reward"):
         custom_reward(home, name)

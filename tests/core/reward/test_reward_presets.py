@@ -18,7 +18,6 @@ from core.reward.presets import (
     all_presets,
     broken_presets,
     delete_preset,
-    find_preset,
     reward_named,
     save_preset,
 )
@@ -31,7 +30,7 @@ def test_a_saved_preset_comes_back_under_its_name_behind_the_built_in_ones(home:
     save_preset(home, "a-first", PRESETS["article"])
     assert list(all_presets(home)) == [*PRESETS, "a-first", "ward-3"]
     expected = MINE.model_copy(update={"preset": "ward-3"})
-    assert find_preset(home, "ward-3") == reward_named(home, "ward-3") == expected
+    assert reward_named(home, "ward-3") == expected
     assert all_presets(Home(home.root))["ward-3"] == expected
 
 
@@ -71,7 +70,7 @@ def test_built_in_presets_are_neither_replaced_nor_deleted(name: str, home: Home
 def test_a_deleted_preset_is_gone(home: Home) -> None:
     save_preset(home, "mine", MINE)
     delete_preset(home, "mine")
-    assert find_preset(home, "mine") is None
+    assert "mine" not in all_presets(home)
     with pytest.raises(ConfigError, match="no saved preset 'mine'"):
         delete_preset(home, "mine")
 

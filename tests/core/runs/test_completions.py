@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
-from core.paths import Home
+from core.config import with_changes
+from core.paths import Home, write_json
 from core.runs.completions import Completion, HeldOut, kept_steps, step_file, summarise
 from tests.build_runs import Plan, build_run
 
@@ -64,6 +66,17 @@ def test_nothing_is_said_before_the_run_has_finished() -> None:
 def test_the_steps_whose_completions_are_kept_are_found(home: Home, removed: tuple[int, ...], steps: range) -> None:
     run = build_run(home, Plan(done=12))
     for step in removed:
+        step_file(run, step).unlink()
+    assert list(kept_steps(run)) == list(steps)
+
+
+@pytest.mark.parametrize(("removed", "steps"), [((), range(1, 13, 3)), ((10,), range(1, 10, 3)), ((1, 4), (7, 10))])
+def test_steps_that_learn_again_from_the_same_completions_keep_none(
+    home: Home, removed: tuple[int, ...], steps: Sequence[int]
+) -> None:
+    run = build_run(home, Plan(done=12))
+    write_json(run.config_file, with_changes(run.config(), {"train.num_iterations": 3}).model_dump(mode="json"))
+    for step in (*removed, *(step for step in range(1, 13) if step % 3 != 1)):
         step_file(run, step).unlink()
     assert list(kept_steps(run)) == list(steps)
 

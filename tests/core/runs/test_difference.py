@@ -8,7 +8,7 @@ import pytest
 
 from core.config import RunConfig, with_changes
 from core.presets import preset_config
-from core.runs.difference import Difference, difference, differing
+from core.runs.difference import Difference, difference, differing, every_setting
 
 BASE = with_changes(preset_config("demo"), {"train.trl": {"delta": 1}})
 EXAMPLE = {"question": "Why?", "reasoning": "So.", "answer": "Because."}
@@ -88,3 +88,15 @@ def test_two_texts_that_differ_never_look_the_same() -> None:
 def test_several_runs_stand_side_by_side_and_only_what_differs_is_listed() -> None:
     configs = [with_changes(BASE, {"train.seed": seed}) for seed in (0, 1, 1)]
     assert [(row.path, row.values) for row in differing(configs)] == [("train.seed", ("0", "1", "1"))]
+
+
+def test_every_setting_of_a_run_is_told_once_and_whole() -> None:
+    config = with_changes(BASE, {"prompt.examples": [EXAMPLE], "prompt.system": "x" * 500, "train.trl": {}})
+    told = {row.path: row.value for row in every_setting(config)}
+    assert told["prompt.system"] == "x" * 500
+    assert (told["prompt.examples.0.question"], told["reward.weights.tags"], told["train.trl"]) == (
+        "Why?",
+        "0.2",
+        "none",
+    )
+    assert len(told) == len(every_setting(config))

@@ -241,6 +241,8 @@ def test_a_run_for_which_there_is_no_room_is_refused(
     [
         (lambda files: files.pop("one/config.json"), "holds no run"),
         (lambda files: files.pop("one/status.json"), "status.json"),
+        (lambda files: files.update({"one/status.json": '{"state": "foo"}'}), "state: Input should be"),
+        (lambda files: files.update({"one/status.json": '{"state": "stopped", "step": "a"}'}), "step: Input should be"),
         (lambda files: files.update({"one/config.json": "{}"}), "cannot be read|can read"),
         (lambda files: files.update({"one/config.json": "[1]"}), "can read"),
         (lambda files: files.update({"one/label.json": '{"tags": ["\\u001b"]}'}), "can read"),

@@ -11,6 +11,7 @@ import pytest
 from core.config import RunConfig, with_changes
 from core.errors import ConfigError
 from core.jobs import supervisor
+from core.jobs.places import environment
 from core.machine import Machine
 from core.paths import PROJECT, Home
 from core.presets import SIZES, preset_config
@@ -46,6 +47,9 @@ REFUSED: list[tuple[dict[str, Any], Machine, str, str]] = [
     ({"generation": "vllm"}, machine(1, packages={"vllm": None}), "generation", "vllm, which is not installed"),
     ({"generation": "vllm_server"}, machine(1), "generation", "a GPU of its own"),
     ({"generation": "vllm", "quantization": "8bit"}, machine(1), "generation", "8-bit"),
+    ({"generation": "auto", "quantization": "8bit"}, machine(1), "generation", "8-bit"),
+    ({"generation": "vllm_server", "quantization": "8bit"}, machine(2), "generation", "8-bit"),
+    ({"generation": "vllm_server", "quantization": "4bit"}, machine(2), "generation", "4-bit"),
     ({"quantization": "4bit"}, machine(), "quantisation", "needs an NVIDIA GPU"),
     ({"quantization": "8bit"}, machine(1, packages={"bitsandbytes": None}), "quantisation", "bitsandbytes"),
     ({"optimizer": "adamw_8bit"}, machine(), "optimizer", "needs an NVIDIA GPU"),
@@ -175,6 +179,12 @@ def test_a_run_that_cannot_be_is_refused_before_it_has_a_folder(
     with pytest.raises(ConfigError, match="needs an NVIDIA GPU"):
         supervisor.start(home, with_changes(tiny_config, {"train.generation": "vllm"}))
     assert not list_runs(home)
+
+
+def test_a_job_that_sees_one_gpu_and_has_another_for_its_server_may_have_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(("0", "1")).items():
+        monkeypatch.setenv(name, value)
+    assert not stops(config(generation="vllm_server"), machine(1))
 
 
 def test_refuse_lets_a_warning_pass() -> None:

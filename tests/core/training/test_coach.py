@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from core.config import with_changes
+from core.prompts import PROMPTS
 from core.training.advice import Finding
 from core.training.coach import LOOKS_AT, STARTS_WITH, coach
-from core.training.coach_record import change
+from core.training.coach_record import Record, change
 from tests.recordings import LOGS, RECORDINGS, Recording
 
 HEALTHY = ("demo", "demo_again", "demo_48", "pulled")
@@ -54,6 +55,22 @@ def finding(name: str) -> Finding:
     return next(f for f in said(RECORDINGS[name]) if f.name == TOLD[name])
 
 
+def test_worked_examples_come_in_the_language_of_the_prompt_and_with_room_for_them() -> None:
+    recording = RECORDINGS["other_tags"]
+    prompt = PROMPTS["chinese"].prompt
+    changes = {"prompt.system": prompt.system, "prompt.examples": (), "train.max_prompt_length": 64}
+    config = with_changes(recording.config, changes)
+    (found,) = [f for f in coach(config, recording.metrics) if f.name == "invalid"]
+    mend = next(mend for mend in found.mends if "prompt.examples" in mend.changes)
+    assert mend.changes["prompt.examples"] == [example.model_dump() for example in prompt.examples]
+    assert mend.changes["train.max_prompt_length"] > 64
+
+
+@pytest.mark.parametrize("name", TOLD)
+def test_no_sentence_names_a_setting_by_its_code_name_or_a_unit_that_nobody_knows(name: str) -> None:
+    assert not re.search(r"[a-z]_[a-z]|\bnats\b", finding(name).message)
+
+
 @pytest.mark.parametrize("name", TOLD)
 def test_a_pattern_is_told(name: str) -> None:
     assert finding(name).level != "ok"
@@ -68,6 +85,28 @@ def test_repeated_updates_on_the_same_answers_are_not_taken_for_certainty() -> N
     recording = RECORDINGS["many_passes"]
     names = {f.name for steps in range(1, len(recording.metrics) + 1) for f in said(recording, steps)}
     assert names == {"clipped"}
+
+
+def test_a_constant_reward_is_no_repetition_of_the_same_answers() -> None:
+    recording = RECORDINGS["demo"]
+    metrics = [replace(m, reward=0.5, components={"semantic": math.nan}) for m in recording.metrics]
+    assert Record.of(recording.config, metrics, (), ()).written == tuple(metrics)
+    repeated = with_changes(recording.config, {"train.num_iterations": 3})
+    assert [m.step for m in Record.of(repeated, metrics[:8], (), ()).written] == [1, 4, 7]
+
+
+def test_clipping_is_seen_where_the_loss_clips_on_one_side_only() -> None:
+    recording = RECORDINGS["many_passes"]
+    metrics = [replace(m, clip_low=math.nan, clip_high=0.5) for m in recording.metrics]
+    assert "clipped" in {found.name for found in coach(recording.config, metrics)}
+
+
+def test_no_adapter_is_named_as_kept_where_the_weights_were_changed() -> None:
+    recording = RECORDINGS["memorised"]
+    kept = "The adapter that did best in validation"
+    assert kept in finding("memorised").message
+    found = coach(recording.config, recording.metrics, recording.validations, [1])
+    assert found[0].name == "overfit" and kept not in found[0].message
 
 
 def test_every_recording_is_either_of_a_healthy_run_or_of_a_pattern() -> None:

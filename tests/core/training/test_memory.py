@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +71,19 @@ def test_vllm_takes_its_share_of_the_gpu() -> None:
     assert on_gpu(article(**{"train.vllm_memory": 0.5}), 80 * GIB).cache == 40 * GIB
 
 
+def test_the_parts_of_a_step_share_what_the_models_leave_free() -> None:
+    """16 GB of weights in a GPU of 26 leave the update 9, of which a part takes half at most."""
+    changes = {"train.generation": "plain", "train.quantization": "none", "train.gradient_accumulation": None}
+    found = on_gpu(article(**changes, **{"train.max_completion_length": 600}), 24 * GIB)
+    assert found.activations + found.logits <= (24 * GIB - found.weights - found.runtime) / 2
+
+
+def test_a_run_is_set_against_the_gpu_that_is_free() -> None:
+    here = machine(2)
+    busy = replace(here, gpus=(replace(here.gpus[0], free_bytes=GIB), here.gpus[1]))
+    assert estimate_shape(article(), LLAMA_8B, busy) == estimate_shape(article(), LLAMA_8B, here)
+
+
 def test_a_vllm_server_takes_nothing_of_the_training_gpu() -> None:
     config = article(**{"train.generation": "vllm_server"})
     assert estimate_shape(config, LLAMA_8B, machine(2, 80 * GIB)).cache < 10 * GIB
@@ -104,6 +118,16 @@ def test_enough_memory_is_no_finding(home: Home) -> None:
 def test_a_run_on_the_processor_is_set_against_the_machines_memory() -> None:
     found = estimate_shape(preset_config("demo"), LLAMA_8B, machine(0, 8 * GIB))
     assert (found.place, found.free, found.fits) == ("host", 8 * GIB, False)
+
+
+def test_computing_activations_again_needs_less_on_the_processor_too() -> None:
+    plain, again = (
+        estimate_shape(
+            with_changes(preset_config("demo"), {"train.gradient_checkpointing": switch}), LLAMA_8B, machine(0, GIB)
+        )
+        for switch in ("auto", "on")
+    )
+    assert again.activations < plain.activations / 2
 
 
 def test_a_model_that_is_only_a_name_without_a_size_cannot_be_estimated(home: Home) -> None:

@@ -235,7 +235,7 @@ def test_the_expected_time_counts_loading_steps_saving_validation_and_held_out_q
         "train.steps": 100,
         "train.save_every": 30,
         "train.held_out_rows": 20,
-        "train.validate_every": 25,
+        "train.validate_every": 30,
         "train.validation_rows": 100,
     }
     config = with_changes(DEMO, changes)
