@@ -162,7 +162,7 @@ def test_a_job_that_fails_says_why_in_its_status_and_events(home: Home, tiny_con
     run = supervisor.start(home, with_changes(tiny_config, {"train.max_prompt_length": 16}))
     status = supervisor.wait(run, LONG)
     assert status.state == "failed"
-    assert "max_prompt_length = 16" in status.error
+    assert "Max prompt length from 16" in status.error
     assert [event.data["message"] for event in read_events(run.events) if event.kind == "error"] == [status.error]
     assert run.summary().endswith("When that is mended, resume starts it again from the beginning.")
 
