@@ -28,6 +28,7 @@ from core.runs.events import EventWriter
 from core.runs.run import Run
 
 _FULL_BYTES = 1_000_000
+_RESERVE_BYTES = 65_536
 _LOCK_SECONDS = 5.0
 """How long a job waits for its lock: whoever looks whether it is held takes it for a moment."""
 _SMALLER_RUN = "Choose fewer prompts a step or shorter completions for a new run,"
@@ -50,6 +51,9 @@ def main(folder: Path, root: Path) -> int:
 
 def _work(job: Task | Run, home: Home) -> int:
     _say_hello(job)
+    if isinstance(job, Run):
+        with suppress(OSError):  # then the disk is full already
+            _reserve(job).write_bytes(bytes(_RESERVE_BYTES))
     _stop_on_signals(job)
     try:
         _tidy(job)
@@ -87,8 +91,14 @@ def _sentence(error: Exception, job: Task | Run) -> str:
 def _tidy(job: Task | Run) -> None:
     """Remove checkpoints whose writing broke off: of no use, and on a full disk in the way."""
     if isinstance(job, Run):
+        _reserve(job).unlink(missing_ok=True)
         for half in job.half_written_checkpoints():
             shutil.rmtree(half, ignore_errors=True)
+
+
+def _reserve(job: JobFolder) -> Path:
+    """A file that only takes up room, which a job that meets a full disk gives away for its last words."""
+    return job.folder / "control" / "reserve"
 
 
 def _say_hello(job: JobFolder) -> None:
