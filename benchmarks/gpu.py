@@ -45,6 +45,7 @@ EXAMPLE = Example(
     answer="Regular hand washing by ward staff reduces the rate of infections that patients catch in hospital. It "
     "should be encouraged on every ward, because it is simple, cheap and effective.",
 )
+JOB_SECONDS = 3600.0
 WARM_UP = 3
 """Steps that are left out of a median: kernels and graphs are made in them."""
 BASE: Mapping[str, Any] = {
@@ -127,12 +128,10 @@ def live(home: Home, data: Path, out: Path) -> dict[str, Any]:
     """Steps while a page watches, in turns with steps while none does, within one run."""
     with scratch_home(home) as work:
         run = supervisor.start(work, configured(data, {"train.steps": 60, "train.learning_rate": 0.0}), "live")
-        watched: list[int] = []
         while run.status().live:
             step_now = run.written_status().step
             if step_now and (step_now // 10) % 2:
                 watch_for(run, work, step_now // 10 * 10 + 10)
-                watched.append(step_now // 10)
             time.sleep(0.2)
         require_finished(run)
         seconds = dict(enumerate(wall_seconds(run), start=1))
@@ -204,8 +203,7 @@ def server(home: Home, data: Path, out: Path) -> dict[str, Any]:
 def trained(home: Home, config: RunConfig) -> Run:
     """A run that has finished; its log is shown when it has not."""
     run = supervisor.start(home, config, "gpu")
-    while run.status().live:
-        time.sleep(0.5)
+    supervisor.wait(run, JOB_SECONDS)  # until its process is gone as well, so that its memory is free for the next
     require_finished(run)
     return run
 

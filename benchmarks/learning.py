@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from core.config import with_changes
@@ -42,9 +41,7 @@ def _train(home: Home, seed: int, control: bool) -> dict[str, Any]:
     if control:
         changes["train.learning_rate"] = 0.0
     run = supervisor.start(home, with_changes(preset_config("demo"), changes), "control" if control else "learning")
-    while run.status().live:
-        time.sleep(1)
-    if run.status().state != "finished":
+    if supervisor.wait(run, 2 * SECONDS + 600).state != "finished":
         raise StudioError(run.summary())
     found = _result(run, seed)
     print(found, flush=True)

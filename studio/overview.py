@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
-from core.machine import Machine
 from core.paths import Home
 from core.runs.lines import RunLine
 from core.text import duration
-from studio import navigation, output, runs_list, state, words
+from studio import navigation, output, runs_list, state, this_machine, words
 from studio.feed import feed_of
 
-_MACHINE_SECONDS = 20
 _SPARK_POINTS = 60
 _NEWEST = 5
 
@@ -70,7 +67,7 @@ def empty_list() -> None:
 
 def machine_facts(home: Home) -> None:
     """What a run could use here, and what to do about what is missing."""
-    machine = _machine(str(home.root))
+    machine = this_machine.inspected(home)
     ready = sum(machine.models.values())
     with st.grid(4, min_column_width=160):
         st.metric("Processor cores", machine.cores, border=True)
@@ -81,11 +78,6 @@ def machine_facts(home: Home) -> None:
         output.labelled("GPU", gpu.title)
     for sentence in machine.advice():
         st.caption(output.escape(sentence))
-
-
-@st.cache_resource(ttl=_MACHINE_SECONDS, show_spinner=False)
-def _machine(root: str) -> Machine:
-    return Machine.inspect(Home(Path(root)))
 
 
 def _runs_frame(lines: Sequence[RunLine]) -> str | None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import pandas as pd
 import streamlit as st
 
 from core.config import RunConfig
 from core.errors import StudioError
-from core.machine import Machine
 from core.paths import Home
 from core.presets import SIZES, size_note
 from core.runs.difference import difference
@@ -19,10 +17,8 @@ from core.training.advice import Finding
 from core.training.fields import label
 from core.training.memory import Estimate, NoEstimate
 from core.training.model_shape import model_shape
-from studio import findings, lab_stress, output, state, words
+from studio import findings, lab_stress, output, state, this_machine, words
 from studio.train_origin import Cloned, Origin
-
-_MACHINE_SECONDS = 10
 
 
 def draw(home: Home, config: RunConfig, size: str | None, start: Origin) -> bool:
@@ -35,7 +31,7 @@ def draw(home: Home, config: RunConfig, size: str | None, start: Origin) -> bool
     _beside(start)
     if start.cloned:
         _differences(start.cloned, config)
-    machine = _machine(str(home.root))
+    machine = this_machine.inspected(home)
     found = memory.estimate(config, home, machine)
     _memory(found)
     against = capabilities.refusals(config, machine, model_shape(config.model, home))
@@ -43,11 +39,6 @@ def draw(home: Home, config: RunConfig, size: str | None, start: Origin) -> bool
     findings.draw(against, "refused", state.apply)
     _mend_all(against)
     return _say_what_slips_through(home, config) and all(finding.level != "stop" for finding in against)
-
-
-@st.cache_resource(ttl=_MACHINE_SECONDS, show_spinner=False)
-def _machine(root: str) -> Machine:
-    return Machine.inspect(Home(Path(root)))
 
 
 def _mend_all(against: Sequence[Finding]) -> None:
