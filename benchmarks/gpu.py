@@ -8,7 +8,7 @@ wrote.
     generation   vLLM against the policy writing for itself
     unsloth      Unsloth against TRL: seconds of a step, GPU memory at its peak
     live         seconds of a step with and without a page that is drawn anew once a second
-    learning     130 steps of the `article` reward; the run is kept under DIR
+    learning     200 steps of the `article` reward; the run is kept under DIR
     server       a vLLM server on a second GPU
 """
 
@@ -74,12 +74,21 @@ def configured(data: Path, changes: Mapping[str, Any]) -> RunConfig:
 
 
 def step(home: Home, data: Path, out: Path) -> dict[str, Any]:
-    """The studio's job against bare TRL, both with vLLM and a learning rate of zero, so that lengths stay the same."""
-    config = configured(data, {"train.steps": 16, "train.learning_rate": 0.0})
+    """The studio's job against bare TRL, both with vLLM and a learning rate of zero, so that lengths stay the same.
+
+    Studio, bare, bare, studio: a machine that grows slower or faster meanwhile treats both alike.
+    """
+    config = configured(data, {"train.steps": 24, "train.learning_rate": 0.0})
+    mine: list[float] = []
+    theirs: list[float] = []
     with scratch_home(home) as work:
         run = trained(work, config)
-        (work.cache / "scores.sqlite").unlink()  # the bare script must not find scores that are known already
-        mine, theirs = wall_seconds(run)[WARM_UP:], bare(run, work)[WARM_UP:]
+        mine += wall_seconds(run)[WARM_UP:]
+        for _ in range(2):
+            forget_scores(work)
+            theirs += bare(run, work)[WARM_UP:]
+        forget_scores(work)
+        mine += wall_seconds(trained(work, config))[WARM_UP:]
     ratio = statistics.median(mine) / statistics.median(theirs)
     return {
         "studio_seconds": spread(mine),
@@ -87,6 +96,11 @@ def step(home: Home, data: Path, out: Path) -> dict[str, Any]:
         "studio_over_bare": round(ratio, 3),
         "met": {"step time at most 1.02 of bare TRL": ratio <= 1.02},
     }
+
+
+def forget_scores(home: Home) -> None:
+    """Whoever comes next must not find scores that are known already."""
+    (home.cache / "scores.sqlite").unlink(missing_ok=True)
 
 
 def generation(home: Home, data: Path, out: Path) -> dict[str, Any]:
@@ -153,12 +167,13 @@ def watch_for(run: Run, home: Home, until: int) -> None:
 
 
 def learning(home: Home, data: Path, out: Path) -> dict[str, Any]:
-    """130 steps under the article's reward; what the article reports is a rise from about -0.3 to +0.55."""
+    """200 steps under the article's reward; what the article reports is a rise from about -0.3 to +0.55."""
     config = configured(
         data,
         {
             "name": "Article reward on PubMedQA",
-            "train.steps": 130,
+            "train.steps": 200,
+            "train.max_completion_length": 200,
             "train.warmup": 0.02,
             "train.save_every": 50,
             "train.seed": 1,
