@@ -22,8 +22,11 @@ from core.runs.events import Event, EventTail, Metrics, Validation
 from core.runs.run import Run
 from core.training.coach_reader import Milestones
 from core.training.curves import CurveReader, CurveReplay, has_curves, rebuild
+from studio import collector
 
 _KEPT_NOTES = 50
+_MANY = 1000
+"""Milestones that are kept as objects from which a garbage collection takes long."""
 _PATIENCE_SECONDS = 1.0
 """How long a page waits at most for the curves of an older run to be made."""
 
@@ -72,10 +75,13 @@ class RunFeed:
             elif self._older is not None:
                 self._older = None
                 self._begin(EventTail(self._run.milestones), CurveReader(self._run.curves))
-            for event in self._tail.read():
+            new = self._tail.read()
+            for event in new:
                 if self._older is not None:
                     self._older.take(event)
                 self._take(event)
+        if len(new) >= _MANY:
+            collector.leave_out_what_is_there()
         return self
 
     @property

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import atexit
-import gc
 import math
-import sys
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -21,7 +17,7 @@ from core.reward.formula import VALIDITY
 from core.reward.verdicts import MEANINGS, component_title, validity_word, weight_word
 from core.runs.events import Metrics
 from core.runs.run import Run
-from studio import output, run_panels, words
+from studio import collector, output, run_panels, words
 from studio.feed import RunFeed, feed_of
 
 _COMPARED_STEPS = 5
@@ -30,22 +26,8 @@ _COMPARED_STEPS = 5
 
 def refreshing(part: Callable[..., None], seconds: float | None, *args: Any) -> None:
     """Draw `part(*args)`, again every `seconds` without the rest of the page; once only when that is None."""
-    _spare_the_collector(len(sys.modules))
+    collector.leave_out_modules()
     st.fragment(part, run_every=seconds)(*args)
-
-
-@cache
-def _spare_the_collector(modules: int) -> None:
-    """Leave what has been imported out of garbage collections; again when more `modules` have been imported since.
-
-    Streamlit collects after every run of a page or a part. With pandas loaded a collection walks 140,000 objects in
-    70 ms, six times what drawing a live run costs, and takes that time from the training on the same processor.
-    """
-    gc.collect()
-    gc.freeze()
-
-
-atexit.register(gc.unfreeze)  # libraries that count their objects at the end would call frozen ones lost
 
 
 def status_strip(home: Home, run: Run, state_shown: str) -> None:
