@@ -9,7 +9,10 @@ import torch
 
 from core.config import RunConfig
 from core.engine.reporting import Reporter
-from core.errors import OutOfMemory, lacks_memory
+from core.errors import ModelError, OutOfMemory, lacks_memory
+
+_PROFILING = "Error in memory profiling"
+"""What vLLM says when the GPU's free memory grows while it looks."""
 
 
 @contextmanager
@@ -18,11 +21,18 @@ def memory_errors_told(config: RunConfig, reporter: Reporter) -> Iterator[None]:
 
     Raises:
         OutOfMemory: the GPU or the machine has too little.
+        ModelError: vLLM could not find out how much memory it may take.
     """
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise OutOfMemory(_sentence(config, reporter, gpu=True)) from error
+    except AssertionError as error:
+        if _PROFILING not in str(error):
+            raise
+        raise ModelError(
+            "Another program gave GPU memory back just when vLLM measured how much it may take. Start the run again."
+        ) from error
     except (MemoryError, RuntimeError) as error:
         if not lacks_memory(error):
             raise

@@ -19,7 +19,7 @@ from core.engine.memory_errors import memory_errors_told
 from core.engine.reporting import Reporter
 from core.engine.trainer import SharedPromptTrainer
 from core.engine.training import train
-from core.errors import Diverged, OutOfMemory
+from core.errors import Diverged, ModelError, OutOfMemory
 from core.jobs import worker
 from core.paths import Home
 from core.reward import scoring
@@ -159,6 +159,12 @@ def test_a_lack_of_memory_of_any_kind_names_what_was_too_large(
     reporter: Any = SimpleNamespace(doing=phase, step=7)
     with pytest.raises(OutOfMemory, match=sentence), memory_errors_told(tiny_config, reporter):
         raise error
+
+
+def test_memory_that_another_program_gave_back_while_vllm_looked_is_told(tiny_config: RunConfig) -> None:
+    reporter: Any = SimpleNamespace(doing="loading", step=0)
+    with pytest.raises(ModelError, match="Start the run again"), memory_errors_told(tiny_config, reporter):
+        raise AssertionError("Error in memory profiling. Initial free memory 107.2 GiB, current free memory 137.8 GiB.")
 
 
 def test_any_other_error_is_left_as_it_is(tiny_config: RunConfig) -> None:
