@@ -1,7 +1,7 @@
 """`python -m benchmarks [NAME …]`: run benchmarks and keep their results under `benchmarks/results/`.
 
-Without a name: step, scoring, weight_map, sliders, interface, preview, report. `learning` trains the demo four times,
-about half an hour. `long_run` first writes a run of a million steps, several minutes and 3 GB.
+Without a name: step, scoring, weight_map, sliders, interface, preview, report, serving. `learning` trains the demo
+four times, about half an hour. `long_run` first writes a run of a million steps, several minutes and 3 GB.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import interface, learning, long_run, preview, report, scoring, sliders, step, weight_map
+from benchmarks import interface, learning, long_run, preview, report, scoring, serving, sliders, step, weight_map
 from benchmarks.conditions import machine
 from core.errors import StudioError
 from core.paths import Home
@@ -29,8 +29,10 @@ BENCHMARKS: dict[str, Callable[[Home], dict[str, Any]]] = {
     "long_run": long_run.measure,
     "preview": preview.measure,
     "report": report.measure,
+    "serving": serving.measure,
     "learning": learning.measure,
 }
+USUAL = ("step", "scoring", "weight_map", "sliders", "interface", "preview", "report", "serving")
 
 
 def main() -> int:
@@ -43,7 +45,7 @@ def main() -> int:
         parser.error(f"there is no benchmark {unknown[0]!r}; choose from {', '.join(BENCHMARKS)}")
     home = Home.open(options.home)
     met = True
-    for name in options.names or ("step", "scoring", "weight_map", "sliders", "interface", "preview", "report"):
+    for name in options.names or USUAL:
         print(f"== {name}", flush=True)
         try:
             result = BENCHMARKS[name](home)

@@ -10,11 +10,13 @@ wrote.
     live         seconds of a step with and without a page that is drawn anew once a second
     learning     200 steps of the `article` reward; the run is kept under DIR
     server       a vLLM server on a second GPU
+    answers      the model server: base and adapter of the newest run in DIR, asked one by one and all at once
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import statistics
@@ -32,11 +34,17 @@ from core.config import Example, RunConfig, with_changes
 from core.errors import StudioError
 from core.jobs import supervisor
 from core.jobs.spawning import JOB_ENVIRONMENT
+from core.machine import nvidia_gpus
 from core.paths import PROJECT, Home
 from core.presets import preset_config
 from core.prompts import PROMPTS
 from core.runs.events import Metrics, latest_metrics, read_events
-from core.runs.run import Run
+from core.runs.run import Run, list_runs
+from core.serving.candidates import adapter_candidate, model_candidate
+from core.serving.client import Decoding, ask_all
+from core.serving.conversations import conversation
+from core.serving.endpoint import Endpoint
+from core.serving.servers import stop_all, wait_for
 from core.train_config import ALL_PROJECTIONS
 
 EXAMPLE = Example(
@@ -217,6 +225,40 @@ def server(home: Home, data: Path, out: Path) -> dict[str, Any]:
         }
 
 
+def answers(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """Base and adapter from one copy of the weights: the first token, and 100 questions at once against one by one."""
+    run = next(run for run in list_runs(home) if run.adapter.is_dir())
+    questions = [json.loads(line)["question"] for line in data.read_text(encoding="utf-8").splitlines()[:100]]
+    found: dict[str, Any] = {}
+    start, free = time.perf_counter(), nvidia_gpus()[0].free_bytes
+    for candidate in (model_candidate(run.config().model, home), adapter_candidate(run)):
+        endpoint = wait_for(home, candidate, JOB_SECONDS)
+        found.setdefault("ready_seconds", round(time.perf_counter() - start, 1))
+        asked = {n: conversation(home, candidate, run.config().prompt, text) for n, text in enumerate(questions)}
+        asyncio.run(timed(endpoint, dict(list(asked.items())[:4]), 1))
+        alone = asyncio.run(timed(endpoint, dict(list(asked.items())[:12]), 1))
+        together = asyncio.run(timed(endpoint, asked, len(asked)))
+        found[candidate.kind] = {"alone": alone, "together": together}
+        found["gpu_gb"] = round((free - nvidia_gpus()[0].free_bytes) / 1e9, 1)
+    stop_all(home)
+    kinds = [found["model"], found["adapter"]]
+    gains = [one["together"]["tokens_per_second"] / one["alone"]["tokens_per_second"] for one in kinds]
+    return {**found, "together_over_alone": [round(gain, 1) for gain in gains], "met": {}}
+
+
+async def timed(endpoint: Endpoint, asked: Mapping[int, Any], at_once: int) -> dict[str, float]:
+    """Tokens a second over all answers, and the median seconds until an answer's first text."""
+    start, tokens = time.perf_counter(), 0
+    first: list[float] = []
+    async for _, answer in ask_all(endpoint, asked, Decoding(max_tokens=200), at_once):
+        if answer.error:
+            raise StudioError(answer.error)
+        tokens += answer.tokens or 0
+        first.append(answer.first_seconds or 0.0)
+    seconds = time.perf_counter() - start
+    return {"tokens_per_second": round(tokens / seconds), "first_token_seconds": round(statistics.median(first), 3)}
+
+
 def trained(home: Home, config: RunConfig) -> Run:
     """A run that has finished; its log is shown when it has not."""
     run = supervisor.start(home, config, "gpu")
@@ -269,7 +311,7 @@ def pack(run: Run, out: Path) -> None:
 
 
 PARTS: Mapping[str, Callable[[Home, Path, Path], dict[str, Any]]] = {
-    function.__name__: function for function in (step, generation, unsloth, live, learning, server)
+    function.__name__: function for function in (step, generation, unsloth, live, learning, server, answers)
 }
 
 

@@ -32,7 +32,8 @@ DATA = Entry("data.py", "Data", ":material/dataset:")
 REWARDS = Entry("rewards.py", "Rewards", ":material/balance:")
 TRAIN = Entry("train.py", "Train", ":material/model_training:")
 RUNS = Entry("runs.py", "Runs", ":material/list_alt:")
-ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN, RUNS)
+COMPARE = Entry("compare.py", "Compare", ":material/forum:")
+ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN, RUNS, COMPARE)
 """In the order of the menu; the first is the one that opens."""
 
 

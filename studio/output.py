@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
+from core.compare.difference import MOST_WORDS, Change, Difference
 from core.config import Tags
 from core.errors import StudioError
 from core.reward.parsing import parse
@@ -70,6 +71,25 @@ def completion(text: str, tags: Tags) -> None:
         labelled("Answer", parsed.answer)
     else:
         labelled("Completion as written", text.strip())
+
+
+_MARKED: Mapping[Change, str] = {
+    "same": "{}",
+    "removed": ":red-background[~~{}~~]",
+    "added": ":green-background[**{}**]",
+}
+"""How words are set off: struck out or bold as well as coloured, for those who do not tell red from green."""
+
+
+def difference(found: Difference) -> None:
+    """How a second text differs from a first: what it lacks is struck out on red, what it adds is bold on green."""
+    shown = [
+        _MARKED[part.change].format(escape(part.text)) + (" " if part.text[-1:].isspace() else "")
+        for part in found.parts
+    ]
+    st.markdown("".join(shown) or "–")
+    if found.cut:
+        st.caption(f"Only the first {MOST_WORDS:,} words of each are compared.")
 
 
 def lines(text: str, height: int = 320) -> None:

@@ -12,7 +12,7 @@ from core.jobs import queue, supervisor
 from core.paths import Home
 from core.runs.run import Run
 from core.training import control
-from studio import dialogs, output, run_weights, state
+from studio import compare_who, dialogs, output, run_weights, state
 
 _LOOK_SECONDS = 5
 
@@ -42,6 +42,7 @@ def buttons(home: Home, run: Run) -> None:
         _act("Remove from the queue", ":material/close:", "unqueue", lambda: queue.remove(home, run))
     elif now in ("stopped", "failed", "interrupted"):
         _resume(home, run)
+    compare_who.compare_button(run, "compare_base")
     st.button(
         "Clone",
         icon=":material/content_copy:",

@@ -10,7 +10,7 @@ from core.errors import StudioError
 from core.paths import Home
 from core.runs.labels import change_label
 from core.runs.lines import RunLine
-from studio import navigation, runs_dialogs, state
+from studio import compare_who, navigation, runs_dialogs, state
 
 MOST_COMPARED = 8
 _REFUSED = "runs"
@@ -26,6 +26,8 @@ def bar(home: Home, lines: Sequence[RunLine]) -> None:
         st.caption("1 run is ticked" if len(lines) == 1 else f"{len(lines)} runs are ticked")
         if len(lines) == 1 and st.button("Open", icon=":material/open_in_new:", key="runs.open", type="primary"):
             st.switch_page(navigation.TRAIN.path, query_params=state.run_query(ids[0]))
+        if len(lines) == 1:
+            compare_who.compare_button(lines[0].run, "runs.ask")
         if len(lines) > 1:
             _compare_button(ids)
         if st.button("Title and tags", icon=":material/label:", key="runs.label"):

@@ -18,10 +18,12 @@ from core.commands.control import add_control_verbs
 from core.commands.custom_rewards import add_reward_verb
 from core.commands.data_options import add_data_verbs
 from core.commands.fit import add_fit_verb
+from core.commands.generate import add_generate_verb
 from core.commands.preflight import add_preflight_verb
 from core.commands.run_admin import add_run_admin_verbs
 from core.commands.runs import add_run_verbs
 from core.commands.score import add_lab_verbs
+from core.commands.serve import add_serve_verb
 from core.commands.train import add_train_verb
 from core.commands.verbs import add_verb
 from core.config import RewardConfig, Tags
@@ -69,6 +71,8 @@ def _parser() -> argparse.ArgumentParser:
     boards = "Sample completions that rewards are tried on: list, add, write, measure or delete them."
     add_board_verbs(verbs.add_parser("boards", help=boards, description=boards))
     add_reward_verb(verbs)
+    add_serve_verb(verbs)
+    add_generate_verb(verbs)
     return parser
 
 

@@ -36,8 +36,12 @@ class Sampling:
     temperature: float = 0.0
     top_p: float = 1.0
 
-    def choose(self, logits: Tensor) -> Tensor:
-        """One token for each row of `logits`, shape (rows, vocabulary); returns shape (rows,)."""
+    def choose(self, logits: Tensor, heights: Tensor | None = None) -> Tensor:
+        """One token for each row of `logits`, shape (rows, vocabulary); returns shape (rows,).
+
+        Args:
+            heights: the random numbers to choose by, between 0 and 1, shape (rows, 1); by default PyTorch's next ones.
+        """
         if self.temperature == 0:
             return logits.argmax(-1)
         scores = logits.float() / self.temperature
@@ -46,8 +50,8 @@ class Sampling:
         # The inverse of the cumulative distribution at a random height: one number a row. `torch.multinomial` draws one
         # for each token of the vocabulary, which is a tenth of the time of a token on a processor.
         sums = scores.softmax(-1).cumsum(-1)
-        heights = torch.rand(len(sums), 1, device=sums.device) * sums[:, -1:]
-        return torch.searchsorted(sums, heights, right=True).squeeze(-1).clamp(max=sums.size(-1) - 1)
+        drawn = torch.rand(len(sums), 1, device=sums.device) if heights is None else heights
+        return torch.searchsorted(sums, drawn * sums[:, -1:], right=True).squeeze(-1).clamp(max=sums.size(-1) - 1)
 
 
 @torch.no_grad()

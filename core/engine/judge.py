@@ -26,6 +26,7 @@ from core.reward.judge_prompt import system_text
 from core.reward.parsing import parse
 from core.reward.score_cache import ScoreCache
 from core.reward.scoring import Sample
+from core.serving.chat_completions import open_client
 
 _LONGEST = 20_000
 """Characters of a text that the judge is shown; a model that writes without end must not cost without end."""
@@ -153,15 +154,8 @@ class JudgeComponent:
 
     async def _ask_all(self, items: Sequence[tuple[str, ...]]) -> list[float | _Failure]:
         turns = asyncio.Semaphore(self._config.concurrent)
-        # A redirection would lead the texts to a place that nobody has allowed.
-        web = openai.DefaultAsyncHttpxClient(follow_redirects=False)
-        async with AsyncOpenAI(
-            api_key=self._endpoint.key,
-            base_url=self._endpoint.base_url,
-            timeout=self._config.seconds,
-            max_retries=_RETRIES,
-            http_client=web,
-        ) as client:
+        endpoint = self._endpoint
+        async with open_client(endpoint.base_url, endpoint.key, self._config.seconds, _RETRIES) as client:
             return list(await asyncio.gather(*(self._score(client, turns, item) for item in items)))
 
     async def _score(self, client: AsyncOpenAI, turns: asyncio.Semaphore, item: tuple[str, ...]) -> float | _Failure:

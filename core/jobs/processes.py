@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 
@@ -13,6 +14,7 @@ import psutil
 from core.paths import PROJECT
 
 _GONE_SECONDS = 10.0
+_LOOK_SECONDS = 0.02
 
 
 def end_tree(process: psutil.Process, seconds: float = _GONE_SECONDS) -> bool:
@@ -61,6 +63,24 @@ def start_tethered(command: Sequence[str], environment: Mapping[str, str]) -> su
     )
 
 
+def left_after(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
+    """Those that still live after so many seconds, or none as soon as all have ended.
+
+    A zombie has ended: it holds no memory, and the process that has to take note of it may be another one.
+    """
+    deadline = time.monotonic() + seconds
+    while (left := [one for one in processes if _lives(one)]) and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    return left
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:  # it has ended just now
+        return False
+
+
 def _children(process: psutil.Process) -> list[psutil.Process]:
     try:
         return process.children(recursive=True)
@@ -72,4 +92,4 @@ def _kill(processes: Sequence[psutil.Process], seconds: float) -> bool:
     for process in processes:
         with suppress(psutil.Error):
             process.send_signal(signal.SIGKILL)
-    return not psutil.wait_procs(processes, timeout=seconds)[1]
+    return not left_after(processes, seconds)

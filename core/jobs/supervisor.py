@@ -20,7 +20,7 @@ from core.errors import RunError
 from core.jobs.folder import JobFolder, State, Status
 from core.jobs.processes import end_tree
 from core.jobs.readiness import Ready, ready, refuse_unready
-from core.jobs.room import gpu_for_a_task, refuse_busy
+from core.jobs.room import clear_servers, gpu_for_a_task, refuse_busy
 from core.jobs.spawning import spawn
 from core.jobs.tasks import KINDS, TRIAL, Task, create_task
 from core.locks import locked
@@ -169,8 +169,10 @@ def make_run(home: Home, checked: Ready, prefix: str) -> Run:
 def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
     """Start the job of a run that is not live, on these GPUs; whoever calls this holds `one_starter`.
 
+    Model servers that are in its way are stopped first.
+
     Raises:
-        RunError: an earlier job of the run has not quite ended, or the new one did not start.
+        RunError: an earlier job of the run has not quite ended, a server does not, or the new job did not start.
     """
     before = run.written_status()
     ending = run.process(before)
@@ -178,6 +180,7 @@ def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
         raise RunError(f"{run.id} is still ending: its process {ending.pid} is there. Try again in a moment.")
     if run.held(_UNLOCK_SECONDS):  # one that was killed lets go of its lock a moment after it is gone
         raise RunError(f"A process that is not to be seen from here, as in another container, works on {run.id}.")
+    clear_servers(home, gpus)
     forget_requests(run)
     status = Status(
         state="starting",
@@ -209,6 +212,7 @@ def _trial(home: Home, arguments: Mapping[str, Any]) -> Task:
     """The folder of a task that tries a run, on the GPUs that the run itself would be given."""
     with one_starter(home):
         gpus = refuse_busy(home, parse_config(arguments["config"]))
+        clear_servers(home, gpus)
         task = create_task(home, TRIAL, arguments)
         task.write_status(replace(task.written_status(), gpus=gpus))
     return task

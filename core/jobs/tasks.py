@@ -11,12 +11,15 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 from core.jobs.folder import JobFolder, Status
 from core.paths import Home, new_folder, write_json
+from core.serving.lifetime import guarded
 
 KINDS: Mapping[str, str] = {
     "import": "core.data.sources:import_table",
@@ -30,8 +33,14 @@ KINDS: Mapping[str, str] = {
     "stress": "core.engine.lab:stress",
     "preflight": "core.engine.preflight:preflight",
     "export_run": "core.runs.export:export_task",
+    "serve_model": "core.engine.serving.model:serve",
+    "serve_score": "core.engine.serving.scores:serve",
+    "compare": "core.compare.batch:compare",
+    "blind_results": "core.compare.blind_results:results_task",
 }
 """What each kind of task calls, as `module:function`: `function(home, arguments, progress)` returns its result."""
+SERVERS = ("serve_model", "serve_score")
+"""The kinds that answer over HTTP until nobody needs them any more; see `core.serving.servers`."""
 TRIAL = "preflight"
 """The kind that does a few steps of a run, and so takes as much room as one."""
 
@@ -56,6 +65,11 @@ class Progress:
         self._task = task
         self._written = 0.0
         self._phase = ""
+
+    @property
+    def folder(self) -> Path:
+        """The task's folder, where it may leave more than its result."""
+        return self._task.folder
 
     def __call__(self, phase: str, done: int = 0, total: int = 0) -> None:
         """Say what the task is busy with, `done` of `total` parts of it done.
@@ -126,9 +140,10 @@ def perform(task: Task, home: Home) -> None:
         StudioError: something the user can mend; the worker then marks the task as failed.
     """
     module, _, function = KINDS[task.kind()].partition(":")
-    work: Callable[[Home, Mapping[str, Any], Progress], Any] = getattr(import_module(module), function)
     try:
-        result = work(home, task.arguments(), Progress(task))
+        with guarded(task) if task.kind() in SERVERS else nullcontext():
+            work: Callable[[Home, Mapping[str, Any], Progress], Any] = getattr(import_module(module), function)
+            result = work(home, task.arguments(), Progress(task))
     except TaskStopped:
         task.write_status(replace(task.written_status(), state="stopped", updated=time.time()))
         return

@@ -20,6 +20,15 @@ _KAPPA_WORDS = ((-0.01, "poor"), (0.2, "slight"), (0.4, "fair"), (0.6, "moderate
 """Upper ends of what Landis and Koch call agreement of such a kappa (Biometrics 33, 1977, pages 159 to 174)."""
 
 
+def agreement_word(kappa: float) -> str:
+    """What Landis and Koch call an agreement of this kappa.
+
+    >>> agreement_word(0.5), agreement_word(0.9)
+    ('moderate', 'almost perfect')
+    """
+    return next((word for end, word in _KAPPA_WORDS if round(kappa, 2) <= end), "almost perfect")
+
+
 class Kappa(BaseModel):
     """How far two raters agree on the pairs that both have judged, chance aside.
 
@@ -46,8 +55,7 @@ class Kappa(BaseModel):
         said = f"They agree on {self.same} of {self.pairs} pairs that both have judged."
         if self.value is None:
             return f"{said} That is too little, or too uniform, to tell agreement from chance."
-        word = next((word for end, word in _KAPPA_WORDS if round(self.value, 2) <= end), "almost perfect")
-        return f"{said} Chance aside, the agreement is {word} (Cohen's kappa {self.value:.2f})."
+        return f"{said} Chance aside, the agreement is {agreement_word(self.value)} (Cohen's kappa {self.value:.2f})."
 
 
 class Fit(BaseModel):

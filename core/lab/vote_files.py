@@ -70,6 +70,8 @@ class Judgement(BaseModel):
     board: str
     group: str
     places: tuple[tuple[Key, ...], ...]
+    withdrawn: bool = False
+    """Whether the rater takes back what was said of these completions before; their order then says nothing."""
 
     @model_validator(mode="after")
     def _ranks_two_or_more(self) -> Judgement:
@@ -110,9 +112,24 @@ def rater_name(name: str) -> str:
     return kept
 
 
-def append(home: Home, rater: str, board: str, group: str, places: Sequence[tuple[str, ...]], seconds: float) -> None:
+def append(
+    home: Home,
+    rater: str,
+    board: str,
+    group: str,
+    places: Sequence[tuple[str, ...]],
+    seconds: float,
+    withdrawn: bool = False,
+) -> None:
     try:
-        judgement = Judgement(time=seconds, rater=rater_name(rater), board=board, group=group, places=tuple(places))
+        judgement = Judgement(
+            time=seconds,
+            rater=rater_name(rater),
+            board=board,
+            group=group,
+            places=tuple(places),
+            withdrawn=withdrawn,
+        )
     except ValidationError as error:
         raise ConfigError(validation_sentence(error)) from error
     file = file_of(home, rater)
@@ -129,11 +146,20 @@ def append(home: Home, rater: str, board: str, group: str, places: Sequence[tupl
 
 
 def file_of(home: Home, rater: str) -> Path:
-    """The rater's file; its name is safe on any system, whatever the rater's name is."""
+    """The rater's file."""
+    return home.lab / "votes" / file_name(rater)
+
+
+def file_name(rater: str) -> str:
+    """What a file of a rater's judgements is called: safe on any system, whatever the rater's name is.
+
+    Raises:
+        ConfigError: the rater's name cannot be used.
+    """
     name = rater_name(rater).casefold()
     slug = re.sub(r"[^a-z0-9]+", "-", name).strip("-")[:32]
     digest = hashlib.sha256(name.encode()).hexdigest()[:10]
-    return home.lab / "votes" / f"{slug or 'rater'}-{digest}.jsonl"
+    return f"{slug or 'rater'}-{digest}.jsonl"
 
 
 def files(home: Home) -> list[Path]:
@@ -147,7 +173,13 @@ def latest_votes(file: Path) -> list[Vote]:
     except FileNotFoundError:
         return []
     judgements = list(_judgements(objects(finished(chunk))))
-    by_pair = {vote.pair: vote for judgement in judgements for vote in judgement.votes()}
+    by_pair: dict[tuple[str, str], Vote] = {}
+    for judgement in judgements:
+        for vote in judgement.votes():
+            if judgement.withdrawn:
+                by_pair.pop(vote.pair, None)
+            else:
+                by_pair[vote.pair] = vote
     name = judgements[0].rater if judgements else ""
     return [Vote(name, v.time, v.board, v.group, v.winner, v.loser, v.tie) for v in by_pair.values()]
 

@@ -30,6 +30,16 @@ def record_vote(home: Home, vote: Vote) -> None:
     append(home, vote.rater, vote.board, vote.group, places, vote.time)
 
 
+def withdraw_vote(home: Home, vote: Vote) -> None:
+    """Take back what the rater said of two completions, as if it had never been said; that is a record, too.
+
+    Raises:
+        ConfigError: the rater's name cannot be used, or the completions are not two.
+        StorageError: the disk is full or the home cannot be written.
+    """
+    append(home, vote.rater, vote.board, vote.group, [(vote.winner, vote.loser)], vote.time, withdrawn=True)
+
+
 def record_ranking(home: Home, rater: str, board: str, group: str, keys: Sequence[str | Sequence[str]]) -> None:
     """Keep a rater's order of completions of one group, as one record.
 

@@ -89,6 +89,15 @@ def parse(completion: str, tags: Tags) -> Parsed:
     )
 
 
+def without_tags(completion: str, tags: Tags) -> str:
+    """The completion as it was written, line ends included, with every tag of the two names removed.
+
+    >>> without_tags("<reasoning>Fever.\\nFlu", Tags())
+    'Fever.\\nFlu'
+    """
+    return _any_tag(tags).sub(" ", completion).strip()
+
+
 @dataclass(frozen=True)
 class _Pair:
     """A tag pair: where it starts and ends in the completion, and the text between its tags."""

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from studio import output
 from tests.build_runs import HOSTILE
@@ -66,3 +67,29 @@ def test_tail_survives_bytes_that_are_no_text(tmp_path: Path) -> None:
     log = tmp_path / "worker.log"
     log.write_bytes(b"ok\n\xff\xfe broken\n")
     assert "broken" in output.tail(log, 10)
+
+
+def test_a_difference_is_marked_and_its_words_stay_text() -> None:
+    def page() -> None:
+        from core.compare.difference import word_difference
+        from studio import output
+        from tests.build_runs import HOSTILE
+
+        output.difference(word_difference("Fever stays", f"{HOSTILE} stays ~~now~~"))
+
+    at = AppTest.from_function(page, default_timeout=20).run()
+    (shown,) = (element.value for element in at.markdown)
+    assert ":red-background[~~Fever~~]" in shown
+    marks = re.sub(r":(red|green)-background\[(~~|\*\*)|(~~|\*\*)\](?=\s|:|$)", "", shown)
+    assert not re.search(r"(?<!\\)[<!\[(*~]", marks)
+
+
+def test_two_texts_without_words_have_no_difference_to_show() -> None:
+    def page() -> None:
+        from core.compare.difference import word_difference
+        from studio import output
+
+        output.difference(word_difference("", " "))
+
+    at = AppTest.from_function(page, default_timeout=20).run()
+    assert [element.value for element in at.markdown] == ["–"]

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.jobs.processes import end_tree, tethered
+from core.jobs.processes import end_tree, left_after, tethered
 from core.paths import PROJECT
 
 LONG = 60.0
@@ -33,7 +33,7 @@ time.sleep(600)
 OWNER = """
 import os, subprocess, sys, time
 sys.path.insert(0, sys.argv[1])
-from core.jobs.processes import start_tethered
+from core.jobs.processes import start_tethered, left_after
 child = start_tethered([sys.executable, "-c", sys.argv[2], sys.argv[3]], os.environ)
 time.sleep(600)
 """
@@ -95,3 +95,20 @@ def test_ending_a_tree_ends_children_that_have_sessions_of_their_own(ids: Path) 
     assert end_tree(psutil.Process(root.pid))
     assert psutil.wait_procs(direct, timeout=LONG)[1] == []
     root.wait()
+
+
+def test_a_zombie_of_another_process_has_ended() -> None:
+    start = "import subprocess, sys; p = subprocess.Popen(['true']); print(p.pid, flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", start], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as parent:
+        assert parent.stdout is not None
+        child = psutil.Process(int(parent.stdout.readline()))
+        assert left_after([child], LONG) == []
+        assert child.status() == psutil.STATUS_ZOMBIE
+        assert end_tree(child)
+
+
+def test_what_still_lives_after_the_time_is_told() -> None:
+    me = psutil.Process()
+    assert left_after([me], 0.0) == [me]

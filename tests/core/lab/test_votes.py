@@ -24,6 +24,7 @@ from core.lab.votes import (
     votes,
     votes_mark,
     votes_on,
+    withdraw_vote,
 )
 from core.paths import PROJECT, Home
 from tests.build_votes import scored_board
@@ -52,6 +53,21 @@ def test_a_later_judgement_of_the_same_two_replaces_the_earlier_one_of_that_rate
         record_vote(home, given)
     assert sorted(votes(home), key=lambda v: v.rater) == [vote(1, 0), vote(0, 1, rater="Bo")]
     assert len(only_file_lines(home, "ada")) == 2  # nothing is ever taken out of a file
+
+
+def test_a_vote_that_is_taken_back_is_as_if_it_had_never_been_given(home: Home) -> None:
+    for given in (vote(0, 1), vote(2, 3), vote(0, 1, rater="Bo")):
+        record_vote(home, given)
+    withdraw_vote(home, vote(1, 0))
+    assert sorted(votes(home), key=lambda v: v.rater) == [vote(2, 3), vote(0, 1, rater="Bo")]
+    assert len(only_file_lines(home, "ada")) == 3  # that, too, is a record
+
+
+def test_a_vote_after_one_that_was_taken_back_counts(home: Home) -> None:
+    record_vote(home, vote(0, 1))
+    withdraw_vote(home, vote(0, 1))
+    record_vote(home, vote(1, 0))
+    assert votes(home) == [vote(1, 0)]
 
 
 def only_file_lines(home: Home, start: str) -> list[str]:

@@ -1,0 +1,162 @@
+"""`python -m core generate`: ask models, runs' adapters, GGUF files or endpoints, and score what they answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from core.commands.verbs import add_verb, finish_task
+from core.compare import questions
+from core.compare.asking import Asked, start_asking
+from core.compare.batch import KIND
+from core.compare.comparison import (
+    ComparedAnswer,
+    Comparison,
+    ComparisonRequest,
+    Question,
+    create_comparison,
+    make_request,
+)
+from core.config import RunConfig
+from core.errors import DataError, StudioError
+from core.json_lines import json_line
+from core.paths import Home
+from core.presets import preset_config
+from core.runs.run import find_run
+from core.serving.candidates import Candidate, parse_candidate, title
+
+_LOOK_SECONDS = 0.05
+_NO_TEST = "The data of this run holds out neither a test nor a validation split. Ask with --question TEXT."
+
+
+def add_generate_verb(verbs: Any) -> None:
+    """Give the command line its verb; `verbs` is what `add_subparsers` returned."""
+    parser = add_verb(verbs, "generate", generate, "Ask one or more models, and score what they answer.")
+    forms = "model:NAME, run:ID[@best|@STEP], gguf:FILE or endpoint:URL#MODEL"
+    parser.add_argument("candidates", metavar="CANDIDATE", nargs="+", help=forms)
+    asked = parser.add_mutually_exclusive_group(required=True)
+    asked.add_argument("--question", metavar="TEXT", help="what to ask")
+    asked.add_argument("--test", type=_positive, metavar="N", help="the first N questions held out of the run's data")
+    parser.add_argument("--reference", default="", metavar="TEXT", help="the reference answer to --question")
+    parser.add_argument("--run", metavar="RUN", help="whose prompt, reward and data count (default: the first named)")
+    for name, kind, text in (
+        ("temperature", float, "0 always takes the likeliest token (default: 0.7)"),
+        ("top-p", float, "share of probability that tokens are drawn from (default: 1)"),
+        ("max-tokens", int, "where an answer is cut off (default: 256)"),
+        ("seed", int, "of the answers (default: 0)"),
+    ):
+        parser.add_argument(f"--{name}", type=kind, metavar=name[0].upper(), help=text)
+
+
+def generate(options: argparse.Namespace, home: Home) -> Any:
+    """Ask, print every answer with its reward, and keep all of it as a comparison."""
+    request = _request(options, home)
+    comparison = create_comparison(home, request)
+    if options.test:
+        finish_task(home, KIND, {"comparison": comparison.id})
+        shown = False
+    else:
+        shown = _ask(start_asking(home, comparison), stream=len(request.candidates) == 1 and not options.json)
+    for answer in comparison.answers():
+        if options.json:
+            print(json_line(_record(comparison, request, answer)))
+        else:
+            print(*_lines(request, answer, without_text=shown), sep="\n")
+    if all(answer.error for answer in comparison.answers()):
+        raise StudioError(f"No answer is whole; what there is of them is kept as {comparison.id}.")
+    if not options.json:
+        print(f"Kept as {comparison.id}.", file=sys.stderr)
+
+
+def _request(options: argparse.Namespace, home: Home) -> ComparisonRequest:
+    candidates = [parse_candidate(text, home) for text in options.candidates]
+    named = options.run or next((candidate.run for candidate in candidates if candidate.run), "")
+    run = find_run(home, named) if named else None
+    config = run.config() if run else preset_config("demo")
+    given = {name: getattr(options, name) for name in ("temperature", "top_p", "max_tokens", "seed")}
+    return make_request(
+        title="" if options.test else options.question[:200],
+        run=run.id if run else "",
+        candidates=candidates,
+        questions=_questions(options, home, config),
+        prompt=config.prompt,
+        decoding={name: value for name, value in given.items() if value is not None},
+        reward=config.reward,
+    )
+
+
+def _questions(options: argparse.Namespace, home: Home, config: RunConfig) -> Sequence[Question | Mapping[str, str]]:
+    if not options.test:
+        return [{"id": "question", "text": options.question, "reference": options.reference}]
+    found = questions.test_questions(home, config)
+    if not found:
+        raise DataError(_NO_TEST)
+    return found[: options.test]
+
+
+def _ask(asked: Asked, stream: bool) -> bool:
+    """Wait for all answers, which Ctrl-C breaks off; returns whether the first one's text was printed as it came."""
+    column, phase, printed = asked.columns[0], "", 0
+    while asked.live:
+        try:
+            if stream and column.phase != phase:
+                phase = column.phase
+                print(f"{phase} …", file=sys.stderr, flush=True)
+            if stream:
+                text = column.text
+                print(plain(text[printed:]), end="", flush=True)
+                printed = len(text)
+            time.sleep(_LOOK_SECONDS)
+        except KeyboardInterrupt:
+            print("Stopping.", file=sys.stderr)
+            asked.cancel()
+    if stream:
+        print(plain(column.text[printed:]))
+    return stream
+
+
+def _lines(request: ComparisonRequest, answer: ComparedAnswer, without_text: bool) -> Iterator[str]:
+    """An answer for people."""
+    if not without_text:
+        question = request.questions[answer.question]
+        yield f"=== {title(request.candidates[answer.candidate])} · {question.split} {question.row or ''}".rstrip()
+        yield plain(answer.text)
+    if answer.error:
+        yield answer.error
+    speed = f", {answer.tokens_per_second:.1f} tokens/s" if answer.tokens_per_second else ""
+    cut = ", cut off" if answer.truncated else ""
+    tokens = "" if answer.tokens is None else f"{answer.tokens} tokens, "
+    yield f"--- {tokens}{answer.seconds:.1f} s{speed}{cut}"
+    if answer.reward is not None:
+        known = (f"{name} {'-' if score is None else f'{score:.3f}'}" for name, score in answer.components.items())
+        yield f"reward {answer.reward:+.3f} ({', '.join(known)}{'' if answer.valid else ', invalid'})"
+    if answer.unscored:
+        yield f"Not scored: {answer.unscored}"
+
+
+def _record(comparison: Comparison, request: ComparisonRequest, answer: ComparedAnswer) -> dict[str, Any]:
+    """An answer for programs."""
+    candidate: Candidate = request.candidates[answer.candidate]
+    question = request.questions[answer.question]
+    asked = {"question": question.text, "reference": question.reference, "split": question.split, "row": question.row}
+    known = answer.model_dump(mode="json", exclude={"question", "candidate"})
+    return {"comparison": comparison.id, "candidate": str(candidate), **asked, **known}
+
+
+def plain(text: str) -> str:
+    """A model's text for a terminal: without characters that steer it.
+
+    >>> plain("Rest\\x1b[31m.\\n")
+    'Rest[31m.\\n'
+    """
+    return "".join(character for character in text if character.isprintable() or character in "\n\t")
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} must be 1 or more")
+    return number
