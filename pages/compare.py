@@ -21,7 +21,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     compare_servers.button(home)
 st.write(
     "Ask several models the same question and read their answers side by side: before and after training, from any "
-    "checkpoint, or from a remote service."
+    "checkpoint, or from a remote service. What a model writes is not medical advice."
 )
 view = compare_state.view_selector()
 if view == compare_state.BLIND:

@@ -49,8 +49,8 @@ def _last_part(model: str) -> str:
 
 def _run_title(run: Run) -> str:
     try:
-        return read_label(run).title or run.id
-    except StudioError:  # a damaged label says so where runs are listed
+        return read_label(run).title or run.config().name or run.id
+    except StudioError:  # a damaged label or configuration says so where runs are listed
         return run.id
 
 

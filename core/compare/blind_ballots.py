@@ -23,7 +23,8 @@ class Shown:
     """An answer as a rater reads it; text from a model.
 
     Attributes:
-        reasoning: None where the answer cannot be taken apart; `answer` then is all of it, without its tags.
+        reasoning: None where the answer, or the one beside it, cannot be taken apart; `answer` then is all of it,
+            without its tags.
     """
 
     reasoning: str | None
@@ -85,6 +86,14 @@ def shown(text: str, tags: Tags) -> Shown:
     return Shown(None, without_tags(text, tags))
 
 
+def shown_alike(first: str, second: str, tags: Tags) -> tuple[Shown, Shown]:
+    """Two answers in one form: taken apart only where both can be, so that the form does not tell who wrote which."""
+    one, two = shown(first, tags), shown(second, tags)
+    if (one.reasoning is None) == (two.reasoning is None):
+        return one, two
+    return Shown(None, without_tags(first, tags)), Shown(None, without_tags(second, tags))
+
+
 def matters_of(comparison: Comparison, pairs: Sequence[Pair]) -> tuple[tuple[Matter, ...], LeftOut]:
     """What a vote on these pairs would ask as things stand, and what it would leave out."""
     request = comparison.request()
@@ -127,7 +136,7 @@ def ballot_on(request: ComparisonRequest, vote: BlindVote, comparison_id: str, r
     matter = in_order(vote, comparison_id, rater)[place]
     sides = Random(f"sides {comparison_id} {vote.salt} {rater.casefold()} {matter.key}")
     turned = sides.random() < 0.5
-    first, second = (shown(text, request.prompt.tags) for text in (matter.first_text, matter.second_text))
+    first, second = shown_alike(matter.first_text, matter.second_text, request.prompt.tags)
     return Ballot(
         place=place,
         question=next(question.text for question in request.questions if question.id == matter.question),

@@ -20,7 +20,7 @@ from core.compare.blind import (
     progress,
     undo,
 )
-from core.compare.blind_ballots import Shown, matters_of, shown
+from core.compare.blind_ballots import Shown, matters_of, shown, shown_alike
 from core.compare.blind_votes import LeftOut, ended_at, folder_of
 from core.compare.boards import keep_board
 from core.compare.comparison import ComparedAnswer, Comparison, find_comparison
@@ -69,6 +69,18 @@ def test_an_answer_is_shown_without_its_tags() -> None:
 
 def test_an_answer_that_cannot_be_taken_apart_is_shown_as_written_without_its_tags() -> None:
     assert shown("<reasoning>Fever,\nso\n<answer>flu</answer> !", Tags()) == Shown(None, "Fever,\nso\n flu  !")
+
+
+def test_an_answer_without_the_form_is_not_told_from_the_one_beside_it_by_its_headings() -> None:
+    formed, loose = "<reasoning>Fever.</reasoning><answer>Flu.</answer>", "It is the flu."
+    left, right = shown_alike(formed, loose, Tags())
+    assert (left.reasoning, right.reasoning) == (None, None)
+    assert left.words == ("Fever.", "Flu.")
+
+
+def test_two_answers_in_the_form_are_taken_apart() -> None:
+    formed = "<reasoning>Fever.</reasoning><answer>Flu.</answer>"
+    assert shown_alike(formed, formed, Tags())[0].reasoning == "Fever."
 
 
 def test_every_rater_is_asked_everything_in_an_order_of_their_own(home: Home) -> None:
