@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 
 from core.jobs import spawning
+from core.jobs.folder import running
 from core.paths import Home
 from core.serving.candidates import Candidate
 from core.serving.server import Server
@@ -37,3 +38,8 @@ def started(home: Home, candidate: Candidate) -> Server:
 def pid_of(server: Server) -> int:
     """The id of its process."""
     return server.task.written_status().pid
+
+
+def lives(pid: int) -> bool:
+    """Whether the process does something still; one that its parent has not looked after yet does not."""
+    return running(pid) is not None

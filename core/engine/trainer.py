@@ -21,6 +21,7 @@ from core.engine.data_order import EpochOrder
 from core.engine.device import Compute
 from core.engine.generation import Progress, Sampling, generate
 from core.engine.policy import conversation_token_ids
+from core.engine.sent_weights import send_own_copies
 from core.engine.shared_prompt import completion_logits, supports_shared_prompt
 from core.prompts import Message, begun_turn, whole_completion
 
@@ -37,6 +38,8 @@ class RunTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
     def __init__(self, *args: Any, progress: Progress, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._progress = progress
+        if self.use_vllm and self.vllm_mode == "server":
+            send_own_copies(self.vllm_generation)
 
     def learn(self, checkpoint: Path | None) -> None:
         """Train to the last step, from a checkpoint or from the beginning."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import psutil
 import pytest
 from openai import OpenAI
 from peft import LoraConfig, get_peft_model
@@ -19,6 +18,7 @@ from core.serving.endpoint import Endpoint
 from core.serving.server import by_start
 from core.serving.servers import servers, stop_all, wait_for
 from tests.build_adapters import run_of
+from tests.build_servers import lives
 
 LONG = 300.0
 
@@ -62,4 +62,4 @@ def test_base_and_adapter_answer_from_one_server_that_makes_room_for_a_run(
     pid = server.task.written_status().pid
     monkeypatch.setattr(supervisor, "spawn", lambda job, home: None)
     supervisor.launch(home, run, ())
-    assert not psutil.pid_exists(pid)
+    assert not lives(pid)

@@ -25,7 +25,7 @@ from core.serving.memory import need
 from core.serving.server import by_start, look_at
 from core.serving.servers import endpoint_of, ensure, leave_server, servers, wait_for
 from tests.build_adapters import adapted_run, run_of, save_base
-from tests.build_servers import LONG, pid_of, stand_in_servers, started
+from tests.build_servers import LONG, lives, pid_of, stand_in_servers, started
 from tests.stand_in_server import MODULE, SLOW
 
 
@@ -83,7 +83,7 @@ def test_who_leaves_last_ends_the_server(home: Home, model: Candidate, studio: C
     assert wait_for(home, model, LONG).model == "base", "another one uses it"
     end(other)
     assert leave_server(server)
-    assert not psutil.pid_exists(pid_of(server))
+    assert not lives(pid_of(server))
 
 
 def test_no_server_outlives_the_last_studio_even_one_that_is_killed(
@@ -129,7 +129,7 @@ def test_a_run_or_preflight_finds_no_server_in_its_way(
 ) -> None:
     server = started(home, model)
     alive: list[bool] = []
-    monkeypatch.setattr(supervisor, "spawn", lambda job, home: alive.append(psutil.pid_exists(pid_of(server))))
+    monkeypatch.setattr(supervisor, "spawn", lambda job, home: alive.append(lives(pid_of(server))))
     run.write_status(replace(run.written_status(), state="stopped"))
     begin(home, run)
     assert alive == [False], "its memory is back before the job is started"
@@ -146,7 +146,7 @@ def test_a_run_on_another_gpu_leaves_a_server_alone(
     launch_run(home, run, ("1",))
     assert look_at(server.task).live
     launch_run(home, run, ("0", "2"))
-    assert not psutil.pid_exists(pid_of(server))
+    assert not lives(pid_of(server))
 
 
 def test_a_server_that_does_not_end_when_a_run_needs_its_memory_is_killed(
@@ -158,7 +158,10 @@ def test_a_server_that_does_not_end_when_a_run_needs_its_memory_is_killed(
     monkeypatch.setattr("core.jobs.room._SERVER_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "spawn", lambda job, home: None)
     launch_run(home, run)
-    assert not found.is_running()
+    assert not lives(found.pid)
+    with pytest.raises(ModelError, match="has ended: it was asked to stop"):
+        endpoint_of(home, model)
+    assert look_at(server.task).state == "stopped" and servers(home) == []
 
 
 def test_a_model_too_large_for_the_memory_is_refused_with_both_numbers(

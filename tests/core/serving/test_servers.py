@@ -13,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from core.errors import ConfigError, ModelError
@@ -26,7 +25,7 @@ from core.serving.endpoint import Endpoint
 from core.serving.server import Server, by_start, look_at
 from core.serving.servers import endpoint_of, ensure, ensure_scores, score_endpoint, servers, stop, wait_for
 from tests.build_adapters import adapted_run, run_of, save_adapter, save_base
-from tests.build_servers import LONG, pid_of, stand_in_servers, started
+from tests.build_servers import LONG, lives, pid_of, stand_in_servers, started
 from tests.stand_in_server import BROKEN, REFUSED, SLOW
 
 
@@ -109,7 +108,7 @@ def test_a_server_has_room_for_the_largest_adapter_that_may_be_asked(home: Home,
     save_adapter(run.adapter, base, rank=64)
     larger = ensure(home, adapter_candidate(run))
     assert larger is not None and larger.task.arguments()["max_rank"] == 64
-    assert not psutil.pid_exists(pid_of(server)), "one that is too small for the adapter makes room"
+    assert not lives(pid_of(server)), "one that is too small for the adapter makes room"
 
 
 def test_a_killed_server_is_told_of_and_started_anew(home: Home, model: Candidate) -> None:
@@ -178,7 +177,7 @@ def test_a_stopped_server_is_told_of_and_started_anew(home: Home, model: Candida
         endpoint_of(home, model)
     again = ensure(home, model)
     assert again is not None and again.task != server.task
-    assert not psutil.pid_exists(pid_of(server))
+    assert not lives(pid_of(server))
 
 
 def test_a_model_that_nobody_has_started_is_not_waited_for(home: Home, model: Candidate) -> None:
