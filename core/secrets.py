@@ -9,9 +9,12 @@ import ctypes
 import os
 import re
 import sys
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 
-_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+_NAME = re.compile(r"KEY|TOKEN(?!IZER)|SECRET|PASSW|CREDENTIAL|AUTH", re.IGNORECASE)
+_LOADING = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
+"""Those without which a gated model cannot be downloaded."""
 _SHORTEST = 6
 """Shorter values are words such as `true`, which are no secrets and stand in every text."""
 _PR_SET_DUMPABLE = 4
@@ -33,6 +36,19 @@ def masked(text: str) -> str:
 def longest_secret() -> int:
     """How many characters the longest of them has; 0 when there is none."""
     return max(map(len, _secrets()), default=0)
+
+
+def without_secrets(environment: Mapping[str, str], downloads: bool = False) -> dict[str, str]:
+    """An environment without variables whose names look like secrets, for a process that needs none of them.
+
+    Args:
+        downloads: whether it may have to download a model, which needs the Hugging Face Hub's token.
+
+    >>> without_secrets({"PATH": "/bin", "OPENAI_API_KEY": "opensesame", "TOKENIZERS_PARALLELISM": "false"})
+    {'PATH': '/bin', 'TOKENIZERS_PARALLELISM': 'false'}
+    """
+    kept: Collection[str] = _LOADING if downloads else ()
+    return {name: value for name, value in environment.items() if name in kept or not _NAME.search(name)}
 
 
 def hide_environment() -> None:

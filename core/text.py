@@ -10,6 +10,8 @@ UNSPACED = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Kana and Han characters: written without spaces between words."""
 _WORD = re.compile(rf"[{UNSPACED}]|[^\W{UNSPACED}]+")
 _BARS = "▁▂▃▄▅▆▇█"
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+"""How a cell begins that a spreadsheet would calculate."""
 
 
 def duration(seconds: float | None) -> str:
@@ -53,6 +55,15 @@ def words(text: str) -> list[str]:
     ['给', '氧', 'now']
     """
     return _WORD.findall(text.lower())
+
+
+def neutral_cell(cell: str) -> str:
+    """A cell of a CSV file that no spreadsheet calculates: what looks like a formula begins with an apostrophe more.
+
+    >>> neutral_cell("=1+1"), neutral_cell("5 mg = 1 tablet")
+    ("'=1+1", '5 mg = 1 tablet')
+    """
+    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def one_line(text: str | None, width: int = 160) -> str:

@@ -18,7 +18,8 @@ home = settings.open_home()
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("Compare", anchor=False)
-    compare_servers.button(home)
+    if compare_state.view() != compare_state.BLIND:  # raters may be looking
+        compare_servers.button(home)
 st.write(
     "Ask several models the same question and read their answers side by side: before and after training, from any "
     "checkpoint, or from a remote service. What a model writes is not medical advice."

@@ -9,7 +9,9 @@ from pathlib import Path
 import streamlit as st
 
 from core.compare import asking
+from core.compare.answering import places_to_ask, to_score
 from core.compare.comparison import (
+    ComparedAnswer,
     Comparison,
     ComparisonRequest,
     Question,
@@ -23,10 +25,12 @@ from core.runs.run import find_run
 from core.serving.candidates import Candidate
 from core.text import one_line
 from studio import (
+    compare_answers,
     compare_columns,
     compare_delete,
     compare_held_out,
     compare_list,
+    compare_sealed,
     compare_settings,
     compare_state,
     forms,
@@ -51,7 +55,9 @@ def draw(home: Home, candidates: Sequence[Candidate], terms: Terms, opened: Open
     problem = state.refusal(_ASK)
     if problem:
         output.problem(problem)
-    if opened:
+    if opened and compare_sealed.is_sealed(opened):
+        compare_sealed.instead(home, opened, compare_state.open_question)
+    elif opened:
         _question(home, opened)
         compare_columns.draw(home, opened)
     compare_list.earlier(home, opened)
@@ -145,7 +151,7 @@ def _question(home: Home, opened: Opened) -> None:
     """The question that is open, what can be done with it, and what to know about it."""
     asked = asking.find_asked(opened.id)
     writing = asked is not None and asked.live
-    answers = opened.comparison.answers()
+    answers = compare_answers.answers(opened.comparison)
     wanted = len(opened.request.candidates)
     with st.container(border=True):
         compare_columns.question(opened.request.questions[0])
@@ -156,20 +162,23 @@ def _question(home: Home, opened: Opened) -> None:
                 st.button("Stop", icon=":material/stop_circle:", key="compare.stop", on_click=asked.cancel)
             else:
                 compare_delete.button(home, opened, compare_state.open_question)
-                _again(home, opened, missing=wanted - sum(not (answer.error or answer.unscored) for answer in answers))
+                _again(home, opened, answers)
     if not writing and len(answers) < wanted:
         output.warning(
             "This was broken off before all had answered, as when the studio is restarted. What had been answered is "
             "kept. Ask again to get the rest."
         )
+    elif not writing and any(not answer.unscored for answer in to_score(answers)):
+        output.warning("Scoring was broken off, as when it is stopped. What was answered is kept: score it again.")
     _warn_of_training(home, opened.request)
 
 
-def _again(home: Home, opened: Opened, missing: int) -> None:
-    """Buttons that ask those who have not answered again, or everybody with other chance."""
-    if missing:
+def _again(home: Home, opened: Opened, answers: Sequence[ComparedAnswer]) -> None:
+    """Buttons that ask those who have not answered again, score what has no scores, or ask all with other chance."""
+    missing = places_to_ask(opened.request, answers)
+    if missing or to_score(answers):
         st.button(
-            "Ask again",
+            "Ask again" if missing else "Score the answers again",
             icon=":material/refresh:",
             key="compare.again",
             help="Asks those who have not answered to the end, and scores what has no scores.",

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from core.compare.answering import places_to_ask, to_score
 from core.compare.batch import KIND, batch_task, start_batch
 from core.compare.comparison import ComparedAnswer, Comparison, Question, create_comparison, make_request
 from core.errors import StudioError
@@ -17,9 +18,11 @@ from core.paths import Home
 from core.serving.candidates import Candidate
 from core.text import duration
 from studio import (
+    compare_answers,
     compare_held_out,
     compare_list,
     compare_results,
+    compare_sealed,
     compare_state,
     data_tasks,
     live,
@@ -106,7 +109,7 @@ def _start(home: Home, candidates: Sequence[Candidate], terms: Terms, questions:
 
 
 def _go_on(home: Home, comparison: Comparison) -> None:
-    """Start the task that asks what is missing. A callback."""
+    """Start the task that asks what is missing and scores what has no scores. A callback."""
     try:
         start_batch(home, comparison)
     except StudioError as error:
@@ -120,11 +123,13 @@ def _open(home: Home, opened: Opened) -> None:
     st.subheader(output.escape(request.title), anchor=False)
     task = batch_task(home, comparison)
     running = task is not None and task.status().live
-    wanted = len(request.questions) * len(request.candidates)
     if task and running:
         live.refreshing(_bar, settings.REFRESH_SECONDS, task, comparison)
     else:
-        _ended(home, comparison, task, wanted)
+        _ended(home, opened, task)
+    if compare_sealed.is_sealed(opened):
+        compare_sealed.instead(home, opened, compare_state.open_batch)
+        return
     seconds = settings.LIST_REFRESH_SECONDS if running else None
     live.refreshing(compare_results.draw, seconds, home, opened)
     if not running:
@@ -137,7 +142,7 @@ def _bar(task: Task, comparison: Comparison) -> None:
     if not status.live:
         st.rerun()
     with st.container(horizontal=True, vertical_alignment="center"):
-        left = seconds_left(status, comparison.answers(), time.time())
+        left = seconds_left(status, compare_answers.answers(comparison), time.time())
         st.progress(data_tasks.part_done(status), text=output.escape(progress_text(status, left)))
         st.button(
             "Stop",
@@ -180,21 +185,26 @@ def _stop(task: Task) -> None:
         return
 
 
-def _ended(home: Home, comparison: Comparison, task: Task | None, wanted: int) -> None:
-    """Why answers are missing, when some are, with a button to get them."""
-    answers = comparison.answers()
-    whole = sum(not answer.error for answer in answers)
-    if whole == wanted:
+def _ended(home: Home, opened: Opened, task: Task | None) -> None:
+    """Why answers or scores are missing, when some are, with a button to get them."""
+    answers = compare_answers.answers(opened.comparison)
+    wanted = len(opened.request.questions) * len(opened.request.candidates)
+    missing, bare = len(places_to_ask(opened.request, answers)), to_score(answers)
+    if not missing and not bare:
         return
     data_tasks.explain(task, KIND, "What has been answered is kept; go on to get the rest.")
+    reason = next((answer.unscored for answer in bare if answer.unscored), "")
+    if reason:
+        output.warning(reason)
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"{whole:,} of {wanted:,} answers are there.")
+        unscored = f" Without scores: {len(bare):,}." if bare else ""
+        st.caption(f"{wanted - missing:,} of {wanted:,} answers are there.{unscored}")
         st.button(
-            "Go on",
+            "Go on" if missing else "Score the answers again",
             icon=":material/play_arrow:",
             type="primary",
             key="compare.batch.resume",
-            help="Asks what has no answer yet, and nothing twice.",
+            help="Asks what has no answer yet and scores what has no scores, and nothing twice.",
             on_click=_go_on,
-            args=(home, comparison),
+            args=(home, opened.comparison),
         )

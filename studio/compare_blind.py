@@ -14,7 +14,7 @@ from core.content_hash import content_hash
 from core.errors import StudioError
 from core.lab.vote_files import rater_name
 from core.paths import Home
-from studio import compare_blind_open, compare_blind_results, compare_card, dialogs, lab_state, output, state
+from studio import compare_blind_open, compare_blind_results, compare_card, dialogs, lab_state, live, output, state
 
 TRUSTED_PROXY = "GRPO_STUDIO_TRUSTED_PROXY"
 """The environment variable that is 1 where everybody comes through a proxy that says who they are."""
@@ -52,7 +52,7 @@ def _vote(home: Home, comparison: Comparison, vote: BlindVote) -> None:
         if st.button("End the vote", key="blind.end", icon=":material/flag:", width="stretch"):
             _confirm_end(home, comparison)
     if name.strip():
-        st.fragment(_ballot)(home, comparison, vote, rater_name(name))
+        live.refreshing(_ballot, None, home, comparison, vote, rater_name(name))
     elif trusted:
         output.warning("The sign-in service in front of the studio does not say who you are, so you cannot vote here.")
     else:
@@ -171,7 +171,7 @@ def _confirm_end(home: Home, comparison: Comparison) -> None:
     dialogs.ask(
         "End the vote?",
         ":material/flag:",
-        lambda: _explain_end(comparison),
+        lambda: live.saying_problems(_explain_end)(comparison),
         [
             dialogs.Answer("End the vote", "blind.end.yes", lambda: _end(home, comparison), primary=True),
             dialogs.Answer("Go on voting", "blind.end.no"),

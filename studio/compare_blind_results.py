@@ -16,6 +16,7 @@ from core.compare.blind_results import kept_results
 from core.compare.blind_summary import BlindResults, PairResult, Share, Tally
 from core.compare.blind_votes import BlindVote
 from core.compare.comparison import Comparison
+from core.jobs.tasks import newest_task
 from core.lab.fit_result import Kappa
 from core.paths import Home
 from studio import compare_names, data_tasks, output
@@ -44,7 +45,7 @@ def draw(home: Home, comparison: Comparison, vote: BlindVote) -> None:
 
 
 def _counting(home: Home, comparison: Comparison) -> None:
-    task = data_tasks.newest(home, _KIND, {"comparison": comparison.id})
+    task = newest_task(home, _KIND, {"comparison": comparison.id})
     if task is not None and task.status().live:
         data_tasks.follow(task)
         return

@@ -74,8 +74,8 @@ def token_count(tokens: int) -> str:
 def _facts(answer: ComparedAnswer, alone: bool = True) -> list[str]:
     """What the answer took, as far as it is known.
 
-    >>> _facts(ComparedAnswer(question="a", candidate=0, tokens=48, seconds=4.0, first_seconds=0.25))
-    ['48 tokens', '4.0 s', '12.0 tokens a second', 'first word after 0.2 s']
+    >>> _facts(ComparedAnswer(question=0, candidate=0, tokens=46, seconds=4.0, first_seconds=0.25))
+    ['46 tokens', '4.0 s', '12.0 tokens a second', 'first word after 0.2 s']
     """
     counted = [] if answer.tokens is None else [token_count(answer.tokens)]
     if not alone:

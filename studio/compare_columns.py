@@ -14,7 +14,7 @@ from core.compare.difference import word_difference
 from core.config import Tags
 from core.paths import Home
 from core.reward.parsing import parse
-from studio import compare_card, compare_names, compare_settings, live, output
+from studio import compare_answers, compare_card, compare_names, compare_settings, live, output
 from studio.compare_open import Opened
 from studio.words import Colour
 
@@ -38,7 +38,7 @@ def draw(home: Home, opened: Opened) -> None:
     writing = asked is not None and asked.live
     live.refreshing(_columns, _REPAINT_SECONDS if writing else None, opened, names, writing)
     if not writing:
-        answers = of_question(comparison.answers(), 0)
+        answers = of_question(compare_answers.answers(comparison), 0)
         beneath(request, names, request.questions[0], answers)
 
 
@@ -69,7 +69,7 @@ def _columns(opened: Opened, names: Sequence[str], writing: bool) -> None:
     asked = asking.find_asked(comparison.id)
     if writing and not (asked and asked.live):
         st.rerun()
-    answers = of_question(comparison.answers(), 0)
+    answers = of_question(compare_answers.answers(comparison), 0)
     side_by_side(request, names, answers, asked if writing else None)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.compare.comparison import Question
-from core.compare.questions import test_questions
+from core.compare.questions import held_out_questions
 from core.errors import StudioError
 from core.paths import Home
 from core.presets import preset_config
@@ -30,7 +30,7 @@ NONE_LEFT = (
 @st.cache_data(ttl=300, max_entries=20, show_spinner="Reading the test questions")
 def _read(root: str, run: str) -> list[Question]:
     home = Home(Path(root))
-    return list(test_questions(home, find_run(home, run).config() if run else preset_config()))
+    return list(held_out_questions(home, find_run(home, run).config() if run else preset_config()))
 
 
 def held_out(home: Home, terms: Terms) -> Sequence[Question]:

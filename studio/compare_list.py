@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -41,19 +42,19 @@ class Line:
 
 def lines(home: Home) -> list[Line]:
     """All comparisons that can be read, the newest first."""
-    found = (_line(str(comparison.folder)) for comparison in list_comparisons(home))
-    return [line for line in found if line]
+    found = []
+    for comparison in list_comparisons(home):
+        with suppress(StudioError, OSError):  # tried again the next time: only what could be read is remembered
+            found.append(_line(str(comparison.folder)))
+    return found
 
 
 @st.cache_resource(max_entries=2000, show_spinner=False)
-def _line(folder: str) -> Line | None:
+def _line(folder: str) -> Line:
     """A request is never changed, so it is read once."""
     comparison = Comparison(Path(folder))
-    try:
-        request = comparison.request()
-        created = datetime.fromtimestamp(comparison.created)
-    except (StudioError, FileNotFoundError):
-        return None
+    request = comparison.request()
+    created = datetime.fromtimestamp(comparison.created)
     return Line(comparison, _title(request), request.candidates, len(request.questions), created)
 
 

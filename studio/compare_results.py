@@ -5,22 +5,29 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 import streamlit as st
 
-from core.compare.blind_export import neutral
 from core.compare.comparison import ComparedAnswer, ComparisonRequest
 from core.paths import Home
-from studio import compare_columns, compare_delete, compare_names, compare_state, output
+from core.text import neutral_cell
+from studio import (
+    compare_answers,
+    compare_columns,
+    compare_delete,
+    compare_names,
+    compare_sealed,
+    compare_state,
+    output,
+)
 from studio.compare_open import Opened
 from studio.settings import TEXT_ROW_HEIGHT
 
 _SCORE = st.column_config.NumberColumn(format="%.2f", width="small")
 _PERCENT = st.column_config.NumberColumn(format="%.0f %%", width="small")
 _CHANGE = st.column_config.NumberColumn(format="%+.2f", width="small")
-_ROW_REWARD = st.column_config.NumberColumn("Reward", format="%.2f", width=80)
-_ROW_CHANGE = st.column_config.NumberColumn("Change", format="%+.2f", width=80)
 _HEADER_PIXELS, _MOST_ROWS = 37, 6
 
 
@@ -39,13 +46,18 @@ class Results:
 
 
 def read(home: Home, opened: Opened) -> Results:
-    """What the batch has come to, read anew."""
-    answers = {(answer.question, answer.candidate): answer for answer in opened.comparison.answers()}
+    """What the batch has come to so far."""
+    answers = {(answer.question, answer.candidate): answer for answer in compare_answers.answers(opened.comparison)}
     return Results(opened.request, compare_names.names(home, opened.request.candidates), answers)
 
 
 def draw(home: Home, opened: Opened) -> None:
-    """Means, the table of all answers, and the question that was clicked, side by side."""
+    """Means, the table of all answers, and the question that was clicked, side by side.
+
+    The whole page is drawn again when a vote on them has been opened meanwhile.
+    """
+    if compare_sealed.is_sealed(opened):
+        st.rerun()
     results = read(home, opened)
     if not results.answers:
         st.caption("The answers appear here as they come.")
@@ -64,13 +76,15 @@ def draw(home: Home, opened: Opened) -> None:
             "Cut off": _PERCENT,
             "Mean tokens": st.column_config.NumberColumn(format="%.0f", width="small"),
             "Answers": st.column_config.NumberColumn(width="small"),
+            "Scored": st.column_config.NumberColumn(width="small"),
             "Failed": st.column_config.NumberColumn(width="small"),
         },
     )
     if len(results.names) > 1:
         st.caption(
-            f"Change is the mean difference in reward from {output.escape(results.names[0])} over the questions that "
-            "both answered. A higher reward is not a more correct answer: have the answers judged blind."
+            f"Change is the mean difference in reward from {output.escape(results.names[0])} over the questions where "
+            "both are scored; compare the models by it while not all answers are scored. A higher reward is not a more "
+            "correct answer: have the answers judged blind."
         )
     row = _table(opened.id, results)
     if row is not None:
@@ -91,6 +105,7 @@ def means(results: Results) -> pd.DataFrame:
             {
                 "Model": name,
                 "Answers": len(whole),
+                "Scored": sum(answer.reward is not None for answer in whole),
                 "Mean reward": _mean(answer.reward for answer in whole),
                 "Change": _mean(gained) if place else None,
                 "Well-formed": _percent(answer.well_formed for answer in whole),
@@ -202,7 +217,7 @@ def actions(home: Home, opened: Opened) -> None:
             )
         st.download_button(
             "Answers as CSV",
-            csv(results),
+            data=partial(csv, results),  # made when it is clicked
             file_name=f"{opened.id}.csv",
             mime="text/csv",
             icon=":material/download:",
@@ -246,4 +261,4 @@ def csv(results: Results) -> bytes:
 
 def _harmless(cell: object) -> object:
     """A cell that no spreadsheet calculates; numbers are what they are."""
-    return neutral(cell) if isinstance(cell, str) else cell
+    return neutral_cell(cell) if isinstance(cell, str) else cell

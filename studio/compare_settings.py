@@ -26,6 +26,7 @@ _TEMPERATURE, _TOP_P, _MAX_TOKENS, _SEED = (
 )
 _OWN_TITLE = "the studio's own prompt and reward"
 _MOST_TOKENS = 8192
+_LEAST_TOP_P = 0.01
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ def _config(home: Home, run: str) -> RunConfig:
 def _begin(decoding: Decoding) -> None:
     for key, value in (
         (_TEMPERATURE, decoding.temperature),
-        (_TOP_P, decoding.top_p),
+        (_TOP_P, max(decoding.top_p, _LEAST_TOP_P)),
         (_MAX_TOKENS, decoding.max_tokens),
         (_SEED, decoding.seed),
     ):
@@ -118,9 +119,9 @@ def _sampling(config: RunConfig) -> None:
     )
     st.slider(
         "Top-p",
-        0.05,
+        _LEAST_TOP_P,
         1.0,
-        step=0.05,
+        step=0.01,
         key=_TOP_P,
         persist_state="session",
         help="Below 1 the unlikeliest words are never taken. 1 leaves all of them in.",

@@ -47,6 +47,12 @@ def show_view(name: str) -> None:
     st.query_params[_VIEW] = name
 
 
+def show_vote(comparison: str) -> None:
+    """Draw the vote on this comparison from the next run of the page on."""
+    open_batch(comparison)
+    show_view(BLIND)
+
+
 def view_selector() -> str:
     """The row of views; the one that is chosen stands in the address."""
     st.session_state[_VIEW_CHOICE] = view()
@@ -69,6 +75,12 @@ def _keep_view() -> None:
 def chosen() -> tuple[str, ...]:
     """Who the address says answers, each once; nobody when it says nothing."""
     return tuple(dict.fromkeys(filter(None, st.query_params.get_all(_WITH))))
+
+
+def hide_candidates() -> None:
+    """Take out of the address who answers and under what, where raters may read it."""
+    for name in (_WITH, _UNDER):
+        st.query_params.pop(name, None)
 
 
 def choose(candidates: Sequence[str]) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.paths import Home
@@ -23,9 +26,28 @@ def draw(home: Home) -> None:
             args=(compare_state.BATCH,),
         )
         return
-    titles = {line.comparison.id: f"{line.created:%d %b %Y, %H:%M} · {line.questions} questions" for line in found}
+    compare_state.hide_candidates()
+    titles = _titles(found)
     current = compare_open.opened(home, compare_state.BLIND)
     chosen = compare_state.batch_selector(
         titles, current.id if current and current.id in titles else next(iter(titles))
     )
     compare_blind.draw(home, next(line.comparison for line in found if line.comparison.id == chosen))
+
+
+def _titles(found: Sequence[compare_list.Line]) -> dict[str, str]:
+    """How each batch reads, by its id: when it was made and how long it is, for a name could tell whose it is.
+
+    Those that would read the same are numbered, the oldest first.
+
+    Args:
+        found: the newest first.
+    """
+    short = [f"{line.created:%d %b %Y, %H:%M} · {line.questions} questions" for line in found]
+    left = Counter(short)
+    counts = Counter(short)
+    titles = {}
+    for line, text in zip(found, short, strict=True):
+        titles[line.comparison.id] = f"{text} · no. {left[text]}" if counts[text] > 1 else text
+        left[text] -= 1
+    return titles

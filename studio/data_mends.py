@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.data.draft import Draft, DropRows, Mend, Redact, Resplit, StripReasoning
 from core.data.tables import Table
-from core.jobs.tasks import REQUEST, Task
+from core.jobs.tasks import REQUEST, Task, newest_task
 from core.paths import Home
 from studio import data_draft, data_tasks, output, state
 
@@ -84,7 +84,7 @@ def look(home: Home, table: Table, draft: Draft, mend: Mend, number: int) -> Non
 
 def fresh_preview(home: Home, table: Table, mend: Mend) -> Task | None:
     """The last preview of this mend, unless something was decided about the table since."""
-    task = data_tasks.newest(home, "preview", {"table": table.id, "mend": mend.model_dump(mode="json")})
+    task = newest_task(home, "preview", {"table": table.id, "mend": mend.model_dump(mode="json")})
     kept = table.folder / "draft.json"
     if task is None or (task.folder / REQUEST).stat().st_mtime_ns < kept.stat().st_mtime_ns:
         return None

@@ -12,6 +12,7 @@ from core.data.languages import language_name
 from core.data.quality import is_current, kept_report
 from core.data.tables import ROW, Table
 from core.errors import DataError
+from core.jobs.tasks import newest_task
 from core.paths import Home
 from studio import data_lengths, data_mends, data_tasks, output
 from studio.words import Badge
@@ -40,7 +41,7 @@ def _report(table: Table) -> Report | None:
 
 def section(home: Home, table: Table, draft: Draft) -> None:
     """The button that makes a report, what it found, and the mends that are applied."""
-    task = data_tasks.newest(home, "report", {"table": table.id})
+    task = newest_task(home, "report", {"table": table.id})
     report = _report(table)
     if task is not None and task.status().live:
         data_tasks.follow(task)

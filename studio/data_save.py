@@ -15,6 +15,7 @@ from core.data.mending import splits_by_question
 from core.data.prepared import PreparedData, list_prepared, prepared_data_folder
 from core.data.tables import Table
 from core.errors import DataError
+from core.jobs.tasks import newest_task
 from core.paths import Home
 from studio import data_draft, data_split, data_tasks, navigation, output, state
 
@@ -118,7 +119,7 @@ def _keep_shares(table: Table) -> None:
 
 
 def _save(home: Home, table: Table, ready: bool) -> None:
-    task = data_tasks.newest(home, "prepare", {"table": table.id})
+    task = newest_task(home, "prepare", {"table": table.id})
     if task is not None and task.status().live:
         data_tasks.follow(task)
         return

@@ -22,17 +22,6 @@ def find(home: Home, task_id: str) -> Task | None:
     return Task(folder) if is_name(task_id) and (folder / REQUEST).is_file() else None
 
 
-def newest(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task | None:
-    """The task of this kind that was asked last with these arguments, among others perhaps."""
-    found = []
-    for folder in home.tasks.glob(f"{kind}-*"):
-        with suppress(FileNotFoundError):  # old tasks are removed when new ones are made
-            task = Task(folder)
-            if task.kind() == kind and arguments.items() <= task.arguments().items():
-                found.append(((folder / REQUEST).stat().st_mtime_ns, task))
-    return max(found, key=lambda pair: pair[0])[1] if found else None
-
-
 def start(home: Home, kind: str, arguments: Mapping[str, Any]) -> None:
     """Start a task; the page finds it again by its arguments. An import is named in the address."""
     form = _form(kind, arguments.get("table", ""))

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from core.errors import StudioError
 from core.jobs import supervisor
-from core.jobs.tasks import Task
+from core.jobs.tasks import Task, newest_task
 from core.paths import Home
 from studio import data_tasks, lab_state, state
 
@@ -32,7 +32,7 @@ def current(home: Home, kind: Kind, board_id: str | None = None) -> Task | None:
         board_id: only a task that was asked about this board; by default about any, or none.
     """
     asked = {} if board_id is None else {"board": board_id}
-    newest = data_tasks.newest(home, kind, asked)
+    newest = newest_task(home, kind, asked)
     if newest is not None and newest.status().live:
         return newest
     waited = data_tasks.find(home, lab_state.waited_for(kind) or "")
@@ -68,5 +68,5 @@ def result(home: Home, kind: Kind) -> Any:
 
 def newest_result(home: Home, kind: Kind, arguments: Mapping[str, Any]) -> Any:
     """What came of the last task of this kind with these arguments; None when there is none. It survives a restart."""
-    task = data_tasks.newest(home, kind, arguments)
+    task = newest_task(home, kind, arguments)
     return None if task is None else task.result()

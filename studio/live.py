@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+from functools import wraps
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core.config import RunConfig
+from core.errors import StudioError
 from core.jobs import queue
 from core.paths import Home
 from core.reward.formula import VALIDITY
@@ -25,9 +27,29 @@ _COMPARED_STEPS = 5
 
 
 def refreshing(part: Callable[..., None], seconds: float | None, *args: Any) -> None:
-    """Draw `part(*args)`, again every `seconds` without the rest of the page; once only when that is None."""
+    """Draw `part(*args)`, again every `seconds` without the rest of the page; once only when that is None.
+
+    A click in it draws it alone, too. A StudioError that it raises is shown in its place.
+    """
     collector.leave_out_modules()
-    st.fragment(part, run_every=seconds)(*args)
+    st.fragment(saying_problems(part), run_every=seconds)(*args)
+
+
+def saying_problems(part: Callable[..., None]) -> Callable[..., None]:
+    """A part of a page that shows the StudioErrors it raises.
+
+    Streamlit handles what is raised in a fragment or a dialog itself, with a trace that says nothing to its reader;
+    whoever has called the fragment never sees it.
+    """
+
+    @wraps(part)  # Streamlit knows a fragment by the name of its function
+    def shown(*args: Any) -> None:
+        try:
+            part(*args)
+        except StudioError as error:
+            output.problem(error)
+
+    return shown
 
 
 def status_strip(home: Home, run: Run, state_shown: str) -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from core.config import RunConfig
 from core.errors import StudioError
-from core.jobs.tasks import Task
+from core.jobs.tasks import Task, newest_task
 from core.paths import Home
 from core.runs.difference import difference
 from core.training import preflight_task
@@ -33,8 +33,8 @@ def draw(home: Home, config: RunConfig) -> None:
     Args:
         config: the settings as they stand in the form.
     """
-    own = data_tasks.newest(home, KIND, {"settings": settings_hash(config)})
-    newest = data_tasks.newest(home, KIND, {})
+    own = newest_task(home, KIND, {"settings": settings_hash(config)})
+    newest = newest_task(home, KIND, {})
     task = own or newest
     if newest is not None and newest.status().live:
         task = newest

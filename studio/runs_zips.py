@@ -11,6 +11,7 @@ from typing import BinaryIO
 import streamlit as st
 
 from core.errors import StudioError
+from core.jobs.tasks import newest_task
 from core.paths import Home
 from core.runs.export import exports_folder
 from core.runs.importing import import_run
@@ -30,7 +31,7 @@ def start(home: Home, run_ids: Sequence[str], checkpoints: bool) -> None:
 
 def newest(home: Home) -> None:
     """How far the last export is, why it failed, or its files to be downloaded."""
-    task = data_tasks.newest(home, _KIND, {})
+    task = newest_task(home, _KIND, {})
     data_tasks.explain(task, _KIND, _AGAIN)
     if task is None:
         return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psutil
 import pytest
 
 from core.jobs import spawning
@@ -43,3 +45,12 @@ def pid_of(server: Server) -> int:
 def lives(pid: int) -> bool:
     """Whether the process does something still; one that its parent has not looked after yet does not."""
     return running(pid) is not None
+
+
+def ended_process() -> psutil.Process:
+    """A process that has ended, by its id and creation time."""
+    child = psutil.Popen([sys.executable, "-c", ""])
+    found = psutil.Process(child.pid)
+    found.create_time()
+    child.wait()
+    return found

@@ -57,6 +57,11 @@ def test_only_jobs_and_the_command_line_know_the_engine(path: Path) -> None:
         assert not [i for i in imports(path) for package in ("core.engine", *HEAVY) if reaches(i, package)]
 
 
+@pytest.mark.parametrize("path", sources("core/jobs"), ids=name)
+def test_jobs_know_nothing_of_what_is_served(path: Path) -> None:
+    assert not [i for i in imports(path) if reaches(i, "core.serving")]
+
+
 @pytest.mark.parametrize("path", [*sources("studio"), *sources("pages")], ids=name)
 def test_the_user_interface_knows_neither_engine_nor_pages(path: Path) -> None:
     assert not [i for i in imports(path) for package in ("core.engine", "pages", *HEAVY) if reaches(i, package)]

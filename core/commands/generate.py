@@ -52,23 +52,31 @@ def add_generate_verb(verbs: Any) -> None:
 
 
 def generate(options: argparse.Namespace, home: Home) -> Any:
-    """Ask, print every answer with its reward, and keep all of it as a comparison."""
+    """Ask, print every answer with its reward, and keep all of it as a comparison.
+
+    Its id is said first, and whatever ends the asking, the answers that are there are printed.
+
+    Raises:
+        StudioError: no answer is whole, or the batch was stopped or failed.
+    """
     request = _request(options, home)
     comparison = create_comparison(home, request)
-    if options.test:
-        finish_task(home, KIND, {"comparison": comparison.id})
-        shown = False
-    else:
-        shown = _ask(start_asking(home, comparison), stream=len(request.candidates) == 1 and not options.json)
-    for answer in comparison.answers():
-        if options.json:
-            print(json_line(_record(comparison, request, answer)))
+    print(f"Kept as {comparison.id}.", file=sys.stderr, flush=True)
+    shown = False
+    try:
+        if options.test:
+            finish_task(home, KIND, {"comparison": comparison.id})
         else:
-            print(*_lines(request, answer, without_text=shown), sep="\n")
-    if all(answer.error for answer in comparison.answers()):
+            shown = _ask(start_asking(home, comparison), stream=len(request.candidates) == 1 and not options.json)
+    finally:
+        answers = comparison.answers()
+        for answer in answers:
+            if options.json:
+                print(json_line(_record(comparison, request, answer)))
+            else:
+                print(*_lines(request, answer, without_text=shown), sep="\n")
+    if all(answer.error for answer in answers):
         raise StudioError(f"No answer is whole; what there is of them is kept as {comparison.id}.")
-    if not options.json:
-        print(f"Kept as {comparison.id}.", file=sys.stderr)
 
 
 def _request(options: argparse.Namespace, home: Home) -> ComparisonRequest:
@@ -91,7 +99,7 @@ def _request(options: argparse.Namespace, home: Home) -> ComparisonRequest:
 def _questions(options: argparse.Namespace, home: Home, config: RunConfig) -> Sequence[Question | Mapping[str, str]]:
     if not options.test:
         return [{"id": "question", "text": options.question, "reference": options.reference}]
-    found = questions.test_questions(home, config)
+    found = questions.held_out_questions(home, config)
     if not found:
         raise DataError(_NO_TEST)
     return found[: options.test]
@@ -119,14 +127,15 @@ def _ask(asked: Asked, stream: bool) -> bool:
 
 
 def _lines(request: ComparisonRequest, answer: ComparedAnswer, without_text: bool) -> Iterator[str]:
-    """An answer for people."""
+    """An answer for people; how fast it was written only where it was the only question, for many are asked at once."""
     if not without_text:
         question = request.questions[answer.question]
         yield f"=== {title(request.candidates[answer.candidate])} · {question.split} {question.row or ''}".rstrip()
         yield plain(answer.text)
     if answer.error:
         yield answer.error
-    speed = f", {answer.tokens_per_second:.1f} tokens/s" if answer.tokens_per_second else ""
+    alone = len(request.questions) == 1
+    speed = f", {answer.tokens_per_second:.1f} tokens/s" if alone and answer.tokens_per_second else ""
     cut = ", cut off" if answer.truncated else ""
     tokens = "" if answer.tokens is None else f"{answer.tokens} tokens, "
     yield f"--- {tokens}{answer.seconds:.1f} s{speed}{cut}"

@@ -8,13 +8,14 @@ import shlex
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from core.commands.verbs import add_verb
 from core.errors import ConfigError, ModelError
 from core.json_lines import json_line
-from core.paths import Home
+from core.paths import Home, write_bytes
 from core.ports import refuse_taken
 from core.runs.run import find_run
 from core.serving.candidates import (
@@ -32,6 +33,8 @@ from core.serving.servers import Server, endpoint_of, ensure, leave_server, live
 
 _LOOK_SECONDS = 0.3
 _EXAMPLE = "What are the first signs of sepsis?"
+_HEADER = "authorization"
+"""The file in the server's folder that holds the header with its token, for the line to try it with."""
 
 
 def add_serve_verb(verbs: Any) -> None:
@@ -62,13 +65,15 @@ def serve(options: argparse.Namespace, home: Home) -> Any:
     try:
         endpoint = _ready(home, candidate, server)
         _refuse_other_port(endpoint, options.port)
-        _say(candidate, endpoint, options)
+        _say(candidate, endpoint, server, options)
         while (server := look_at(server.task)).live:
             time.sleep(_LOOK_SECONDS)
     except KeyboardInterrupt:
         print("Stopping.", file=sys.stderr)
     finally:
         ended = leave_server(server)
+        if ended:
+            (server.task.folder / _HEADER).unlink(missing_ok=True)
     if server.error:
         raise ModelError(server.error)
     print("The server has ended." if ended else "The server goes on, since others use it.", file=sys.stderr)
@@ -111,13 +116,14 @@ def _refuse_other_port(endpoint: Endpoint, port: int) -> None:
         )
 
 
-def _say(candidate: Candidate, endpoint: Endpoint, options: argparse.Namespace) -> None:
+def _say(candidate: Candidate, endpoint: Endpoint, server: Server, options: argparse.Namespace) -> None:
     """Where it answers, with which token, and a line to try it with; the token is only ever shown here."""
     if options.json:
         print(json_line(asdict(endpoint) | {"candidate": str(candidate)}), flush=True)
         return
     asked = {"model": endpoint.model, "max_tokens": 100, "messages": [{"role": "user", "content": _EXAMPLE}]}
-    headers = f'-H "Authorization: Bearer {endpoint.key}" -H "Content-Type: application/json"'
+    header = shlex.quote(f"@{_header_file(endpoint, server.task.folder)}")
+    headers = f'-H {header} -H "Content-Type: application/json"'
     print(
         f"{title(candidate)} answers until Ctrl-C.",
         f"Address  {endpoint.base_url}",
@@ -127,3 +133,11 @@ def _say(candidate: Candidate, endpoint: Endpoint, options: argparse.Namespace) 
         sep="\n",
         flush=True,
     )
+
+
+def _header_file(endpoint: Endpoint, folder: Path) -> Path:
+    """The header with the token in a file that nobody else may read: all users of a machine see the arguments of a
+    command."""
+    file = folder / _HEADER
+    write_bytes(file, f"Authorization: Bearer {endpoint.key}\n".encode())  # readable by its owner only, from the start
+    return file

@@ -17,7 +17,7 @@ from core.compare.boards import keep_board
 from core.compare.comparison import ComparedAnswer, Comparison, answering_alone, find_comparison
 from core.errors import RunError, StudioError
 from core.jobs import supervisor
-from core.jobs.tasks import Task, TaskStopped, Tell, tasks_of
+from core.jobs.tasks import Task, TaskStopped, Tell, newest_task
 from core.paths import Home
 from core.serving.candidates import Candidate, title
 from core.serving.client import ask_all
@@ -31,6 +31,8 @@ _AT_ONCE, _AT_ONCE_REMOTE = 16, 4
 """Questions that are under way at a candidate: what a server batches, and what strangers' endpoints put up with."""
 _GIVE_UP = 8
 """After so many questions in a row that got no answer a candidate is not asked any more."""
+_SCORED_TOGETHER = 8
+"""Answers that are scored and written down at once: so many scores a kill loses, and so long a stop waits."""
 _LOAD_SECONDS = 1800.0
 _TELL_SECONDS = 0.3
 
@@ -49,8 +51,7 @@ def start_batch(home: Home, comparison: Comparison) -> Task:
 
 def batch_task(home: Home, comparison: Comparison) -> Task | None:
     """The task of a comparison that was started last; None when there is none, or it has been forgotten."""
-    own = [task for task in tasks_of(home, KIND) if task.arguments().get("comparison") == comparison.id]
-    return max(own, key=lambda task: task.written_status().started, default=None)
+    return newest_task(home, KIND, {"comparison": comparison.id})
 
 
 def compare(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
@@ -98,7 +99,7 @@ class _Batch:
             self._bare.put_nowait(answer)
 
     async def run(self) -> None:
-        """Ask and score.
+        """Ask and score; what is just being scored when it is stopped is scored to its end and kept.
 
         Raises:
             TaskStopped: the user asked to stop.
@@ -115,7 +116,8 @@ class _Batch:
             await self._told_until_done([scoring])
         finally:
             self._stopped.set()
-            for task in (*asking, scoring):
+            self._bare.put_nowait(None)
+            for task in asking:
                 task.cancel()
             await asyncio.gather(*asking, scoring, return_exceptions=True)
 
@@ -196,19 +198,18 @@ class _Batch:
             self._bare.put_nowait(answer)
 
     async def _score(self) -> None:
-        """Score answers as they come, as many together as have come; after a failure the rest is left as it is."""
+        """Score answers as they come, portion by portion; after a failure or a stop the rest is left as it is."""
         ended = False
-        while not ended:
+        while not ended and not self._stopped.is_set():
             waiting = [await self._bare.get()]
-            while not self._bare.empty():
+            while not self._bare.empty() and len(waiting) < _SCORED_TOGETHER:
                 waiting.append(self._bare.get_nowait())
-            ended = waiting[-1] is None
+            ended = None in waiting
             answers = [answer for answer in waiting if answer is not None]
-            if answers:
+            if answers and not self._stopped.is_set():
                 found = await asyncio.to_thread(scored, self._home, self._request, answers, self._look_on)
                 self._comparison.add(found)
-                if found[0].unscored:
-                    return
+                ended = ended or bool(found[0].unscored)
 
     def _look_on(self, server: Server) -> None:
         if self._stopped.is_set():

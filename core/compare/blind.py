@@ -115,6 +115,15 @@ def open_vote(comparison: Comparison, pairs: Sequence[Pair]) -> BlindVote:
     return vote
 
 
+def being_judged(comparison: Comparison) -> bool:
+    """Whether a vote on a comparison is open, so that nobody may be told who wrote what.
+
+    Raises:
+        DataError: the vote's file is damaged.
+    """
+    return opened_vote(comparison) is not None and ended_at(comparison) is None
+
+
 def ballots(comparison: Comparison, rater: str) -> tuple[Ballot, ...]:
     """Everything that this rater is asked, in the rater's own order; the same at every call.
 

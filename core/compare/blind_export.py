@@ -11,9 +11,7 @@ from core.compare.blind import HumanVote, human_votes
 from core.compare.comparison import Comparison
 from core.json_lines import json_line
 from core.settings_base import Settings
-
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
-"""How a cell begins that a spreadsheet would calculate."""
+from core.text import neutral_cell
 
 
 class Line(Settings):
@@ -53,7 +51,7 @@ def export_csv(comparison: Comparison) -> str:
     writer = csv.DictWriter(file, fieldnames=list(Line.model_fields))
     writer.writeheader()
     for line in lines(comparison):
-        writer.writerow({name: neutral(text) for name, text in line.model_dump().items()})
+        writer.writerow({name: neutral_cell(text) for name, text in line.model_dump().items()})
     return file.getvalue()
 
 
@@ -75,15 +73,6 @@ def lines(comparison: Comparison) -> Iterator[Line]:
     texts = {question.id: question.text for question in comparison.request().questions}
     for vote in sorted(human_votes(comparison), key=lambda vote: vote.time):
         yield _line(comparison.id, texts[vote.question], vote)
-
-
-def neutral(cell: str) -> str:
-    """A cell that no spreadsheet calculates.
-
-    >>> neutral("=1+1"), neutral("5 mg = 1 tablet")
-    ("'=1+1", '5 mg = 1 tablet')
-    """
-    return f"'{cell}" if cell.startswith(_FORMULA) else cell
 
 
 def _line(comparison_id: str, question: str, vote: HumanVote) -> Line:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from core.compare.blind import HumanVote, human_votes
 from core.compare.blind_ballots import Verdict
-from core.compare.blind_summary import AllAgree, BlindResults, PairResult, Share, Tally
+from core.compare.blind_summary import MANY, AllAgree, BlindResults, PairResult, Share, Tally
 from core.compare.blind_votes import Pair, folder_of, opened_vote
 from core.compare.comparison import Comparison, find_comparison
 from core.jobs.tasks import Tell
@@ -24,8 +24,6 @@ VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 _ERROR_RATE = 0.05
 """Of intervals: they hold the truth in 95 % of all votes."""
-_MANY = 3
-"""From so many raters on one number says how far all of them agree."""
 
 Ballots = Mapping[str, Mapping[tuple[str, Pair], Verdict]]
 """What each rater said of each question and pair."""
@@ -72,7 +70,7 @@ def results(votes: Sequence[HumanVote], titles: Sequence[str], pairs: Sequence[P
         raters=raters,
         pairs=tuple(_pair([vote for vote in votes if vote.pair == pair], titles, pair) for pair in pairs),
         kappas=tuple(_kappa(said, one, two) for one, two in combinations(raters, 2)),
-        all_agree=_all_agree(said) if len(said) >= _MANY else None,
+        all_agree=_all_agree(said) if len(said) >= MANY else None,
     )
 
 
@@ -148,13 +146,24 @@ def _kappa(said: Ballots, first: str, second: str) -> Kappa:
 
 
 def _all_agree(said: Ballots) -> AllAgree:
-    """Fleiss' kappa over the ballots that every rater has cast."""
+    """Fleiss' kappa over the ballots that every rater has cast who has cast enough of them."""
+    names = tuple(name for name in sorted(said, key=str.casefold) if len(said[name]) >= FEWEST_COMMON)
+    ballots = [said[name] for name in names]
+    common = [ballot for ballot in ballots[0] if all(ballot in other for other in ballots)] if ballots else []
+    counts = [Counter(rater[ballot] for rater in ballots) for ballot in common]
+    return AllAgree(
+        raters=names,
+        left_out=len(said) - len(names),
+        least=FEWEST_COMMON,
+        common=len(common),
+        value=_fleiss(counts) if len(names) >= MANY else None,
+    )
+
+
+def _fleiss(counts: Sequence[Counter[Verdict]]) -> float | None:
+    """Fleiss' kappa of how often each verdict was given, ballot by ballot; None where it cannot be told."""
     from statsmodels.stats.inter_rater import fleiss_kappa
 
-    raters = list(said.values())
-    common = [ballot for ballot in raters[0] if all(ballot in other for other in raters)]
-    counts = [Counter(rater[ballot] for rater in raters) for ballot in common]
     uniform = len({verdict for count in counts for verdict in count}) < 2  # kappa is nothing divided by nothing then
     table = [[count[verdict] for verdict in VERDICTS] for count in counts]
-    value = None if len(common) < FEWEST_COMMON or uniform else float(fleiss_kappa(table, method="fleiss"))
-    return AllAgree(raters=len(raters), common=len(common), value=value)
+    return None if len(counts) < FEWEST_COMMON or uniform else float(fleiss_kappa(table, method="fleiss"))

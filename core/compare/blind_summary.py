@@ -8,6 +8,10 @@ from core.settings_base import Settings
 
 CHANCE = 0.5
 """How often one of two candidates is preferred when nobody can tell them apart."""
+MANY = 3
+"""From so many raters on one number says how far all of them agree."""
+SURE = 0.05
+"""Below which p of the sign test chance no longer explains the counts."""
 
 
 class Share(Settings):
@@ -78,8 +82,12 @@ class Tally(Settings):
 
     @property
     def beyond_chance(self) -> int:
-        """1 where the interval of the rate says that the first is preferred, -1 for the second, else 0."""
-        if self.rate is None:
+        """1 where the first is preferred more often than chance explains, -1 for the second, else 0.
+
+        Both must say so: the sign test, which is exact, and the interval of the rate, which is not and alone would
+        take 4 of 4 for proof.
+        """
+        if self.rate is None or self.p is None or self.p >= SURE:
             return 0
         return int(self.rate.low > CHANCE) - int(self.rate.high < CHANCE)
 
@@ -179,22 +187,37 @@ class PairResult(Settings):
 
 
 class AllAgree(Settings):
-    """How far all raters agree, chance aside.
+    """How far all raters agree, chance aside, who have cast enough ballots to tell.
 
     Attributes:
-        raters: how many there are.
-        common: how many ballots all of them have cast.
+        raters: over whom this is taken, by name; text from outside.
+        left_out: how many others there are, who have cast fewer than `least` ballots each.
+        least: how many ballots are enough.
+        common: how many ballots all of `raters` have cast.
         value: Fleiss' kappa over these, at most 1, and 0 where they agree as often as by chance; None where it cannot
             be told.
     """
 
-    raters: int
+    raters: tuple[str, ...]
+    left_out: int
+    least: int
     common: int
     value: float | None
 
     @property
     def sentence(self) -> str:
-        said = f"All {self.raters} raters have judged {self.common} ballots in common."
+        """What is known; text from outside."""
+        count = len(self.raters)
+        if count < MANY:
+            return f"Too few raters have judged {self.least} ballots or more to tell how far all of them agree."
+        if self.left_out:
+            who = f"{', '.join(self.raters[:-1])} and {self.raters[-1]}"
+            said = (
+                f"Of {count + self.left_out} raters, the {count} who judged at least {self.least} ballots ({who}) have "
+                f"judged {self.common} in common."
+            )
+        else:
+            said = f"All {count} raters have judged {self.common} ballots in common."
         if self.value is None:
             return f"{said} That is too little, or too uniform, to tell agreement from chance."
         return f"{said} Chance aside, their agreement is {agreement_word(self.value)} (Fleiss' kappa {self.value:.2f})."

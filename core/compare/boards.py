@@ -12,8 +12,8 @@ from core.compare.comparison import ComparedAnswer, Comparison, ComparisonReques
 from core.config import RewardConfig
 from core.errors import DataError, StudioError
 from core.lab.board import Board, column
-from core.lab.boards import load_board, save_board
-from core.lab.measuring import light_board, with_measures, with_other_fluencies
+from core.lab.boards import add_measures, load_board, save_board
+from core.lab.measuring import Measured, light_board, with_measures, with_other_fluencies
 from core.paths import Home
 from core.reward.custom_files import kept_sources, sources
 from core.runs.run import find_run
@@ -27,7 +27,7 @@ def keep_board(home: Home, comparison: Comparison) -> str:
     """Keep the whole answers as a board and return its id; the one that is kept already when it holds the same.
 
     No candidate is named on it, for votes are blind. With the scores of all answers it is measured; without them the
-    reward lab measures it.
+    reward lab measures it, or this does once all have been scored.
 
     Returns:
         The id; empty while there is no whole answer.
@@ -42,20 +42,25 @@ def keep_board(home: Home, comparison: Comparison) -> str:
     heading = one_line(request.questions[0].text, _TITLE)
     more = f" and {len(request.questions) - 1} more" if len(request.questions) > 1 else ""
     samples = [sample_of(request, answer) for answer in answers]
-    board = light_board(f"Compared: {heading}{more}", samples, tags=request.prompt.tags)
+    light = light_board(f"Compared: {heading}{more}", samples, tags=request.prompt.tags)
+    board = _measured(home, request, answers, light)
     known = comparison.board()
-    if known and _keys(home, known) == board.keys:
+    kept = _kept(home, known) if known else None
+    if kept is not None and kept.keys == board.keys:
+        lacking = {name: scores for name, scores in board.measures.items() if name not in kept.measures}
+        if lacking:
+            add_measures(home, known, Measured(kept.keys, lacking, notes={}))
         return known
-    found = save_board(home, _NAME, _measured(home, request, answers, board))
+    found = save_board(home, _NAME, board)
     comparison.remember_board(found)
     return found
 
 
-def _keys(home: Home, board_id: str) -> tuple[str, ...]:
+def _kept(home: Home, board_id: str) -> Board | None:
     try:
-        return load_board(home, board_id).keys
+        return load_board(home, board_id)
     except DataError:  # deleted meanwhile
-        return ()
+        return None
 
 
 def _measured(home: Home, request: ComparisonRequest, answers: Sequence[ComparedAnswer], board: Board) -> Board:

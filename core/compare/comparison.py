@@ -125,8 +125,15 @@ class ComparedAnswer(Settings):
 
     @property
     def tokens_per_second(self) -> float | None:
-        """The speed of writing; None where tokens or time are not known."""
-        return self.tokens / self.seconds if self.tokens and self.seconds > 0 else None
+        """How fast it wrote once the first piece of text had come, without waiting and reading the prompt.
+
+        None where tokens or the time of the first piece are not known, or where a second token or time after the
+        first piece is wanting.
+        """
+        if self.tokens is None or self.tokens < 2 or self.first_seconds is None:
+            return None
+        writing = self.seconds - self.first_seconds
+        return (self.tokens - 1) / writing if writing > 0 else None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from core.datasets import Row, held_out_rows, read_rows
 from core.paths import Home
 
 
-def test_questions(home: Home, config: RunConfig) -> list[Question]:
+def held_out_questions(home: Home, config: RunConfig) -> list[Question]:
     """The questions that a run never learns from: of the test split, else of validation; none where there is neither.
 
     Each says which split it is of.
@@ -38,7 +38,7 @@ def where_seen(home: Home, config: RunConfig, text: str) -> Split | None:
     A question that is trained on counts as that, wherever else it stands.
 
     Raises:
-        DataError: as `test_questions`.
+        DataError: as `held_out_questions`.
     """
     asked = normalise(text)
     found = {row.split for row in read_rows(config.data, home) if asked and normalise(row.question) == asked}

@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-
 from core.config import RunConfig
 from core.engine.device import Compute
+from core.engine.vllm_process import Patience, await_healthy, command, environment
 from core.errors import ModelError
 from core.jobs.places import SERVER_GPUS
 from core.jobs.processes import tethered
@@ -29,7 +25,6 @@ from core.ports import LOOPBACK, free_port
 
 _START_SECONDS = 600.0
 _STOP_SECONDS = 20.0
-_POLL_SECONDS = 0.5
 _PROMPT_ROOM = 8
 """Tokens beside prompt and completion that vLLM is given room for."""
 
@@ -83,50 +78,37 @@ def serving(config: RunConfig, compute: Compute, home: Home, log: Path) -> Itera
     url = f"http://{LOOPBACK}:{free_port()}"
     os.environ[_SERVER_URL] = url
     try:
-        with tethered(_command(config, home, url, gpus.split(",")), _environment(gpus), _STOP_SECONDS) as process:
-            yield lambda look: _await(process, url, log, look)
+        with tethered(
+            _command(config, home, url, gpus.split(",")), _environment(config, home, gpus), _STOP_SECONDS
+        ) as process:
+            yield lambda look: await_healthy(process, url, _patience(log), look)
     finally:
         os.environ.pop(_SERVER_URL, None)
 
 
-def _await(process: subprocess.Popen[bytes], url: str, log: Path, look: Callable[[], None]) -> None:
-    end = time.monotonic() + _START_SECONDS
-    while not _healthy(url):
-        look()
-        if process.poll() is not None:
-            raise ModelError(
-                f"The vLLM server ended before it was ready. What it said last stands in {log.name} of the run. "
-                'Choose "plain" or "vllm" as train.generation if it cannot work here.'
-            )
-        if time.monotonic() > end:
-            raise ModelError(
-                f"The vLLM server was not ready after {_START_SECONDS / 60:.0f} minutes. What it said last stands in "
-                f"{log.name} of the run. Start the run again, or choose another train.generation."
-            )
-        time.sleep(_POLL_SECONDS)
-
-
-def _healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", trust_env=False).is_success
-    except httpx.TransportError:  # nobody listens yet
-        return False
+def _patience(log: Path) -> Patience:
+    return Patience(
+        _START_SECONDS,
+        f"The vLLM server ended before it was ready. What it said last stands in {log.name} of the run. "
+        'Choose "plain" or "vllm" as train.generation if it cannot work here.',
+        f"The vLLM server was not ready after {_START_SECONDS / 60:.0f} minutes. What it said last stands in "
+        f"{log.name} of the run. Start the run again, or choose another train.generation.",
+    )
 
 
 def _command(config: RunConfig, home: Home, url: str, gpus: list[str]) -> list[str]:
-    return [
-        sys.executable,
-        *("-m", "vllm.entrypoints.cli.main", "serve", locate(config.model, home)),
+    return command(
+        locate(config.model, home),
         *("--host", LOOPBACK, "--port", url.rpartition(":")[2]),
         *("--weight-transfer-config", json.dumps({"backend": "nccl"})),
         *("--logprobs-mode", "processed_logprobs", "--max-logprobs", "-1"),
         *("--max-model-len", str(model_length(config))),
         *("--tensor-parallel-size", str(len(gpus))),
         *("--gpu-memory-utilization", "0.8", "--dtype", "bfloat16"),
-    ]
+    )
 
 
-def _environment(gpus: str) -> dict[str, str]:
+def _environment(config: RunConfig, home: Home, gpus: str) -> dict[str, str]:
     """The weights are sent through endpoints that vLLM opens in its development mode only."""
-    common = {name: value for name, value in os.environ.items() if name not in ("MASTER_ADDR", "MASTER_PORT")}
-    return {**common, "CUDA_VISIBLE_DEVICES": gpus, "VLLM_SERVER_DEV_MODE": "1", "VLLM_HOST_IP": LOOPBACK}
+    model = locate(config.model, home)
+    return environment(model, CUDA_VISIBLE_DEVICES=gpus, VLLM_SERVER_DEV_MODE="1", VLLM_HOST_IP=LOOPBACK)

@@ -63,6 +63,15 @@ def start_tethered(command: Sequence[str], environment: Mapping[str, str]) -> su
     )
 
 
+def family_bytes(process: psutil.Process | None) -> int:
+    """The machine's memory that a process and all its descendants take; 0 for none, and for those that have ended."""
+    total = 0
+    for one in [process, *_children(process)] if process is not None else []:
+        with suppress(psutil.Error):  # it has just ended
+            total += int(one.memory_info().rss)
+    return total
+
+
 def left_after(processes: Sequence[psutil.Process], seconds: float) -> list[psutil.Process]:
     """Those that still live after so many seconds, or none as soon as all have ended.
 

@@ -26,6 +26,7 @@ from core.jobs.spawning import detached
 from core.jobs.supervisor import launch, make_run, one_starter, refuse_unresumable, settle
 from core.paths import Home
 from core.runs.run import Run, list_runs
+from core.secrets import hide_environment
 
 _END_SECONDS = 120.0
 
@@ -141,6 +142,7 @@ def _take_ticket(home: Home, run: Run) -> None:
 
 def main(folder: Path, root: Path) -> None:
     """Wait until the process of the job in `folder` has ended, then start what can be started."""
+    hide_environment()
     job = JobFolder(folder)
     process = job.process(job.written_status())
     if process is not None:

@@ -1,24 +1,18 @@
 """Whether there is room for one more run: what the jobs that are there hold of the machine.
 
 A run and a pre-flight hold their place until their process has ended, since only then it gives its memory back. Servers
-hold none: they are ended to make room.
+hold none: they are ended to make room (`core.jobs.server_tasks`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
 from core.config import RunConfig
-from core.errors import Busy, RunError
+from core.errors import Busy
 from core.jobs.folder import JobFolder, Status
 from core.jobs.places import Places
-from core.jobs.processes import end_tree, left_after
-from core.jobs.tasks import SERVERS, TRIAL, tasks_of
+from core.jobs.tasks import TRIAL, Task, tasks_of
 from core.paths import Home
 from core.runs.run import Run, list_runs
-
-_SERVER_SECONDS = 10.0
-"""How long a server may take to end when a run needs its memory; then it is killed, for it has nothing to lose."""
 
 
 def room(
@@ -69,52 +63,16 @@ def gpu_for_a_task(home: Home) -> tuple[str, ...]:
 
 def ending(home: Home) -> list[JobFolder]:
     """Jobs that have said how they ended and whose process still holds its memory."""
-    found = [(job, job.status()) for job in _needing_room(home)]
+    found = [(job, job.status()) for job in needing_room(home)]
     return [job for job, status in found if not status.live and job.process(status) is not None]
-
-
-def clear_servers(home: Home, gpus: Sequence[str] = ()) -> None:
-    """Stop the servers that hold one of these GPUs, or all of them where none are named, and wait until they are gone:
-    only then a run finds their memory free.
-
-    Raises:
-        RunError: one of them cannot be ended.
-    """
-    servers = [task for kind in SERVERS for task in tasks_of(home, kind)]
-    end_servers(task for task in servers if _in_the_way(task.written_status().gpus, gpus))
-
-
-def end_servers(servers: Iterable[JobFolder]) -> None:
-    """Stop servers and wait until their processes are gone; one that takes long is killed.
-
-    Raises:
-        RunError: one of them cannot be ended.
-    """
-    processes = []
-    for server in servers:
-        status = server.status()
-        if status.live:
-            server.stop_request.touch()  # one that has no process yet sees it when it has
-        process = server.process(status)
-        processes += [process] if process is not None else []
-    for process in left_after(processes, _SERVER_SECONDS):
-        if not end_tree(process):
-            raise RunError(
-                f"A model server holds memory that the run needs, and its process {process.pid} does not go away. "
-                "Try again in a moment."
-            )
-
-
-def _in_the_way(held: Sequence[str], gpus: Sequence[str]) -> bool:
-    """Whether a server that holds some GPUs stands in the way of a run on others; on the processor every one does."""
-    return not gpus or not held or not set(held).isdisjoint(gpus)
 
 
 def _holding(home: Home) -> dict[str, Status]:
     """The jobs that take the room of a run, each until its process has given its memory back."""
-    found = [(job, job.status()) for job in _needing_room(home)]
+    found = [(job, job.status()) for job in needing_room(home)]
     return {job.id: status for job, status in found if status.live or job.process(status) is not None}
 
 
-def _needing_room(home: Home) -> list[JobFolder]:
+def needing_room(home: Home) -> list[Run | Task]:
+    """The jobs that take the room of a run, live or not: runs, and tasks that try one."""
     return [*list_runs(home), *tasks_of(home, TRIAL)]

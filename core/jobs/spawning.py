@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from core.errors import RunError
 from core.jobs.folder import JobFolder
-from core.jobs.places import environment
+from core.jobs.places import environment, starters_environment
 from core.paths import PROJECT, Home
 from core.secrets import hide_environment
 
@@ -34,15 +34,18 @@ _children: list[subprocess.Popen[bytes]] = []
 """What this process has started. Python looks after them here, so that a finished one does not stay a zombie."""
 
 
-def spawn(job: JobFolder, home: Home) -> None:
+def spawn(job: JobFolder, home: Home, computes: bool = True) -> None:
     """Start the job's process on the GPUs that its status names, and wait until it has said which process it is.
+
+    Args:
+        computes: whether it may use a GPU. One that does not sees all of them: it may start jobs that do.
 
     Raises:
         RunError: it did not start; the job's status says so too.
     """
     hide_environment()  # the job may run code of the user's, which has no business with the studio's keys
     try:
-        child = detached("core.jobs.worker", job, home, {**os.environ, **environment(job.written_status().gpus)})
+        child = detached("core.jobs.worker", job, home, _variables(job, computes))
     except OSError as error:  # such as too many processes
         raise _not_started(job, f"The job did not start ({error.strerror}). Try again in a moment.") from error
     deadline = time.monotonic() + _START_SECONDS
@@ -70,6 +73,11 @@ def detached(module: str, job: JobFolder, home: Home, variables: Mapping[str, st
         )
     _children.append(child)
     return child
+
+
+def _variables(job: JobFolder, computes: bool) -> Mapping[str, str]:
+    """What the environment of a job's process holds, beside what it does for every job."""
+    return {**os.environ, **environment(job.written_status().gpus)} if computes else starters_environment()
 
 
 def _not_started(job: JobFolder, message: str) -> RunError:

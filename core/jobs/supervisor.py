@@ -20,7 +20,8 @@ from core.errors import RunError
 from core.jobs.folder import JobFolder, State, Status
 from core.jobs.processes import end_tree
 from core.jobs.readiness import Ready, ready, refuse_unready
-from core.jobs.room import clear_servers, gpu_for_a_task, refuse_busy
+from core.jobs.room import gpu_for_a_task, refuse_busy
+from core.jobs.server_tasks import clear_servers, one_server_starter
 from core.jobs.spawning import spawn
 from core.jobs.tasks import KINDS, TRIAL, Task, create_task
 from core.locks import locked
@@ -66,13 +67,14 @@ def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
         ConfigError: it tries a run that needs more GPUs than there are.
         RunError: its process could not be started.
     """
+    computes = KINDS[kind].startswith(_COMPUTING)
     if kind == TRIAL:
         task = _trial(home, arguments)
     else:
         task = create_task(home, kind, arguments)
-        if KINDS[kind].startswith(_COMPUTING):
+        if computes:
             task.write_status(replace(task.written_status(), gpus=gpu_for_a_task(home)))
-    spawn(task, home)
+    spawn(task, home, computes)
     return task
 
 
@@ -180,19 +182,20 @@ def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
         raise RunError(f"{run.id} is still ending: its process {ending.pid} is there. Try again in a moment.")
     if run.held(_UNLOCK_SECONDS):  # one that was killed lets go of its lock a moment after it is gone
         raise RunError(f"A process that is not to be seen from here, as in another container, works on {run.id}.")
-    clear_servers(home, gpus)
-    forget_requests(run)
-    status = Status(
-        state="starting",
-        step=before.step,
-        steps=before.steps,
-        started=before.started,
-        updated=time.time(),
-        trained_seconds=before.trained_seconds,
-        gpus=gpus,
-        dtype=before.dtype,
-    )
-    run.write_status(status)
+    with one_server_starter(home):  # until the run counts as live, a server would take its memory for free
+        clear_servers(home, gpus)
+        forget_requests(run)
+        status = Status(
+            state="starting",
+            step=before.step,
+            steps=before.steps,
+            started=before.started,
+            updated=time.time(),
+            trained_seconds=before.trained_seconds,
+            gpus=gpus,
+            dtype=before.dtype,
+        )
+        run.write_status(status)
     spawn(run, home)
 
 
@@ -212,7 +215,8 @@ def _trial(home: Home, arguments: Mapping[str, Any]) -> Task:
     """The folder of a task that tries a run, on the GPUs that the run itself would be given."""
     with one_starter(home):
         gpus = refuse_busy(home, parse_config(arguments["config"]))
-        clear_servers(home, gpus)
-        task = create_task(home, TRIAL, arguments)
-        task.write_status(replace(task.written_status(), gpus=gpus))
+        with one_server_starter(home):
+            clear_servers(home, gpus)
+            task = create_task(home, TRIAL, arguments)
+            task.write_status(replace(task.written_status(), gpus=gpus))
     return task

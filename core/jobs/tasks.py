@@ -11,15 +11,15 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from core.jobs.folder import JobFolder, Status
+from core.jobs.server_guard import guarded
 from core.paths import Home, new_folder, write_json
-from core.serving.lifetime import guarded
 
 KINDS: Mapping[str, str] = {
     "import": "core.data.sources:import_table",
@@ -131,6 +131,17 @@ def create_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
 def tasks_of(home: Home, kind: str) -> list[Task]:
     """All tasks of a kind that are kept, in no order."""
     return [Task(folder) for folder in home.tasks.glob(f"{kind}-*") if (folder / REQUEST).is_file()]
+
+
+def newest_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task | None:
+    """The task of this kind that was asked last with these arguments, among others perhaps; None when none is kept."""
+    found = []
+    for folder in home.tasks.glob(f"{kind}-*"):
+        with suppress(FileNotFoundError):  # old tasks are removed when new ones are made
+            task = Task(folder)
+            if task.kind() == kind and arguments.items() <= task.arguments().items():
+                found.append(((folder / REQUEST).stat().st_mtime_ns, task))
+    return max(found, key=lambda pair: pair[0])[1] if found else None
 
 
 def perform(task: Task, home: Home) -> None:

@@ -2,7 +2,7 @@
 
 The starter holds the other end of this process's standard input. When it closes, because the starter has ended in
 whatever way, the command and everything it has started are killed; so are leftovers when the command ends by itself.
-Standard library and psutil only, so that it costs little.
+Standard library, psutil and `core.secrets` only, so that it costs little.
 """
 
 from __future__ import annotations
@@ -19,11 +19,14 @@ from types import FrameType
 
 import psutil
 
+from core.secrets import hide_environment
+
 _PR_SET_CHILD_SUBREAPER = 36
 
 
 def main(command: Sequence[str]) -> int:
     """Run the command to its end; returns its exit code."""
+    hide_environment()  # its own; the command it runs is readable, so whoever starts it keeps secrets out
     _adopt_orphans()
     child: subprocess.Popen[bytes] | None = None
 

@@ -26,6 +26,7 @@ from core.jobs.tasks import REQUEST, TRIAL, Task, perform
 from core.paths import Home, disk_full, storage_error
 from core.runs.events import EventWriter
 from core.runs.run import Run
+from core.secrets import hide_environment
 
 _FULL_BYTES = 1_000_000
 _RESERVE_BYTES = 65_536
@@ -36,6 +37,7 @@ _SMALLER_RUN = "Choose fewer prompts a step or shorter completions for a new run
 
 def main(folder: Path, root: Path) -> int:
     """Run the job in `folder`. Returns the process's exit code."""
+    hide_environment()  # what other jobs run may be code of the user's
     home = Home(root)
     job = Task(folder) if (folder / REQUEST).is_file() else Run(folder)
     try:

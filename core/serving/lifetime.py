@@ -5,41 +5,31 @@
   users/<pid>-<created>   one empty file for each process that uses it; "stay" inside keeps it alive without questions
   asked            its time of change is when the server was last asked
 
-Those who use a server write their own file there, the server looks whether they live. So it ends after all of them
-have, in whatever way they did, and two studios with one home may share it.
+Those who use a server write their own file there, the server looks whether they live (`core.jobs.server_guard`). So it
+ends after all of them have, in whatever way they did, and two studios with one home may share it.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import replace
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import psutil
 
 from core.errors import ConfigError
-from core.jobs.folder import JobFolder, Status, process
-from core.jobs.processes import end_tree
+from core.jobs.folder import JobFolder
+from core.jobs.server_guard import ADDRESS, USERS, ask_to_stop, living_user_files, unused
 from core.paths import write_json
 
 IDLE_MINUTES = "GRPO_STUDIO_SERVER_IDLE_MINUTES"
 """The environment variable that says after how many minutes without a question a server ends."""
-ADDRESS = "address.json"
 ASKED = "asked"
 STOPPED = "it was asked to stop"
 
 _USUAL_MINUTES = 10.0
-_USERS = "users"
 _STAY = "stay"
-_GRACE_SECONDS = 30.0
-"""How long a server that has just been started waits for its first user to write down its name."""
-_END_SECONDS = 20.0
-"""How long a server that is to end may take; then it is killed, for it has nothing to lose."""
 _LOOK_SECONDS = 1.0
 
 
@@ -79,7 +69,7 @@ class Lifetime:
         elif self._job.stop_request.exists():
             self.reason = STOPPED
         if self.reason:
-            _ask_to_stop(self._job)  # from now on the guard sees to it that it does
+            ask_to_stop(self._job)  # from now on the guard sees to it that it does
         return bool(self.reason)
 
     def _note(self, last_request: float) -> None:
@@ -105,49 +95,6 @@ def idle_minutes() -> float:
     if not minutes > 0:
         raise ConfigError(f"{IDLE_MINUTES} is {said!r} and must be a number of minutes above 0. Correct or unset it.")
     return minutes
-
-
-@contextmanager
-def guarded(job: JobFolder) -> Iterator[None]:
-    """Never let this process, which is a server's, survive as an orphan, whatever its main thread is busy with.
-
-    A thread asks it to stop once nobody uses it any more, also while it loads a model. When it has not ended 20 s after
-    it was asked to, by whomever, the thread ends it by force together with all that it has started.
-    """
-    done = threading.Event()
-    guard = threading.Thread(target=_guard, args=(job, done), name="guard", daemon=True)
-    guard.start()
-    try:
-        yield
-    finally:
-        done.set()
-        guard.join()
-        (job.folder / ADDRESS).unlink(missing_ok=True)
-
-
-def _guard(job: JobFolder, done: threading.Event) -> None:
-    started = time.monotonic()
-    while not done.wait(_LOOK_SECONDS):
-        if job.stop_request.exists() or unused(job.folder, started):
-            _ask_to_stop(job)
-            if not done.wait(_END_SECONDS):
-                _end_by_force(job)
-            return
-
-
-def _ask_to_stop(job: JobFolder) -> None:
-    with suppress(OSError):
-        job.stop_request.touch()
-
-
-def _end_by_force(job: JobFolder) -> None:
-    """End this process and its children; what it would have written last is written here."""
-    with suppress(Exception):  # nothing may keep it alive now
-        (job.folder / ADDRESS).unlink(missing_ok=True)
-        job.write_status(replace(job.written_status(), state="stopped", phase="", updated=time.time()))
-        for child in psutil.Process().children():
-            end_tree(child)
-    os._exit(0)
 
 
 def write_address(folder: Path, url: str, token: str) -> None:
@@ -180,26 +127,9 @@ def leave(job: JobFolder) -> None:
     _own_file(job.folder).unlink(missing_ok=True)
 
 
-def living_users(folder: Path) -> list[int]:
-    """The ids of the processes that use the server and live."""
-    return [status.pid for file in _user_files(folder) if (status := _named(file)) and process(status)]
-
-
-def unused(folder: Path, started: float) -> bool:
-    """Whether nobody lives who uses the server.
-
-    Args:
-        started: when it was started, by the monotonic clock; one that has had no user yet is given a moment.
-    """
-    if living_users(folder):
-        return False
-    return bool(_user_files(folder)) or time.monotonic() - started > _GRACE_SECONDS
-
-
 def _kept(folder: Path) -> bool:
     """Whether a living user wants it to stay though nobody asks anything."""
-    staying = [file for file in _user_files(folder) if _content(file) == _STAY]
-    return any((status := _named(file)) and process(status) for file in staying)
+    return any(_content(file) == _STAY for file, _ in living_user_files(folder))
 
 
 def _content(file: Path) -> str:
@@ -211,18 +141,4 @@ def _content(file: Path) -> str:
 
 def _own_file(folder: Path) -> Path:
     me = psutil.Process()
-    return folder / _USERS / f"{me.pid}-{me.create_time()}"
-
-
-def _user_files(folder: Path) -> list[Path]:
-    return list((folder / _USERS).glob("*-*"))
-
-
-def _named(file: Path) -> Status | None:
-    """Which process a user's file names; None when it is anything else."""
-    pid, _, created = file.name.partition("-")
-    try:
-        found: Any = int(pid), float(created)
-    except ValueError:
-        return None
-    return Status(state="running", pid=found[0], created=found[1])
+    return folder / USERS / f"{me.pid}-{me.create_time()}"

@@ -1,4 +1,4 @@
-"""Whether a model fits into the memory that is free, asked before a server starts to load it."""
+"""What a server takes of the memory, and whether that much is free: asked before one starts, and by vLLM as it does."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
+from core.config import RunConfig, parse_config
 from core.errors import ModelError, StudioError
-from core.jobs.folder import Status
 from core.jobs.places import gpu_names
+from core.jobs.processes import family_bytes
+from core.jobs.room import needing_room
+from core.jobs.tasks import Task
 from core.machine import Gpu, Machine
 from core.paths import Home
-from core.runs.run import Run, list_runs
+from core.runs.run import Run
 from core.serving.candidates import is_gguf
 from core.training.memory import Estimate, estimate
 from core.training.model_shape import ModelShape, model_shape
@@ -22,24 +23,35 @@ _RUNTIME_BYTES = 600_000_000
 """What Python, PyTorch and, on a GPU, CUDA take before any model is there."""
 _CACHED_TOKENS = 4096
 """Tokens whose keys and values must find room beside the weights: a long question and its answer."""
+_VLLM_BYTES = 6_000_000_000
+"""What vLLM takes beside weights and keys and values: its graphs, activations and adapters."""
+_VLLM_CACHED_TOKENS = 65_536
+"""Tokens of all answers that are being written, for which vLLM asks room where there is some."""
+_VLLM_MOST = 0.92
+"""The share of what is free that vLLM takes at most; it counts a little less as free than the driver does."""
 
 
 @dataclass(frozen=True)
 class Need:
-    """Bytes that a server takes, and those that are free where it would go.
+    """What a server takes of the memory where it would go, in bytes.
 
     Attributes:
-        promised: what the run that is going on there has not taken yet, but will.
+        least: that have to be free for it; None when nothing tells the model's size.
+        takes: that it will take of those that are free, where it can be told how many.
+        free: that are free there now.
+        promised: what runs and pre-flights that are going on there have not taken yet, but will.
+        place: whose memory it is, for people.
     """
 
-    needed: int
+    least: int | None
+    takes: int
     free: int
     promised: int
     place: str
 
     @property
     def fits(self) -> bool:
-        return self.needed <= self.free - self.promised
+        return self.least is None or self.least <= self.free - self.promised
 
 
 def refuse_too_large(model: str, home: Home, machine: Machine, gpus: Sequence[str]) -> None:
@@ -53,68 +65,81 @@ def refuse_too_large(model: str, home: Home, machine: Machine, gpus: Sequence[st
         ModelError: it does not fit.
     """
     found = need(model, home, machine, gpus)
-    if found is None or found.fits:
+    if found.least is None or found.fits:
         return
     run = f", of which the run that is going on needs {found.promised / 1e9:.1f} GB" if found.promised else ""
     raise ModelError(
-        f"{Path(model).name} needs about {found.needed / 1e9:.1f} GB of {found.place} to answer and "
+        f"{Path(model).name} needs about {found.least / 1e9:.1f} GB of {found.place} to answer and "
         f"{found.free / 1e9:.1f} GB are free{run}. Stop other model servers, wait until a run that is going on has "
         "ended, or choose a smaller model."
     )
 
 
-def need(model: str, home: Home, machine: Machine, gpus: Sequence[str]) -> Need | None:
-    """What a server of this model takes; None when nothing tells the model's size."""
+def need(model: str, home: Home, machine: Machine, gpus: Sequence[str]) -> Need:
+    """What the server that this machine has for the model takes, on these GPUs or, without any, of its memory."""
     given = [gpu for name, gpu in zip(gpu_names(machine.gpus), machine.gpus, strict=False) if name in gpus]
-    on_gpu = machine.has_cuda and bool(sum(gpu.free_bytes for gpu in given)) and not is_gguf(model)
-    needed = _needed(model, home, width=2 if on_gpu else 4)  # without fast 16-bit products one computes in 32 bits
-    if needed is None:
-        return None
-    if on_gpu:
-        free = sum(gpu.free_bytes for gpu in given)
-        return Need(needed, free, _promised(home, machine, given, gpus), "GPU memory")
-    return Need(needed, machine.free_memory_bytes, _promised(home, machine), "memory")
+    if not machine.has_cuda or is_gguf(model) or not sum(gpu.free_bytes for gpu in given):
+        least, free = _plain_bytes(model, home, width=4), machine.free_memory_bytes  # as processors compute: 32 bits
+        return Need(least, least or 0, free, _promised(home, machine), "memory")
+    if machine.packages.get("vllm") is not None:
+        return vllm_need(model, home, machine, given[0], gpus)
+    least, free = _plain_bytes(model, home, width=2), sum(gpu.free_bytes for gpu in given)
+    return Need(least, least or 0, free, _promised(home, machine, given, gpus), "GPU memory")
 
 
-def _needed(model: str, home: Home, width: int) -> int | None:
+def vllm_need(model: str, home: Home, machine: Machine, gpu: Gpu, gpus: Sequence[str]) -> Need:
+    """What vLLM takes of a GPU: it is told how much that may be, so that others find room beside it.
+
+    Args:
+        gpus: what `CUDA_VISIBLE_DEVICES` calls the GPU.
+    """
+    promised = _promised(home, machine, [gpu], gpus)
+    most = int(_VLLM_MOST * max(gpu.free_bytes - promised, 0))
+    shape = model_shape(model, home)
+    if shape is None:
+        return Need(None, most, gpu.free_bytes, promised, "GPU memory")
+    weights = 2 * shape.parameters + _VLLM_BYTES
+    least = int((weights + 2 * _cached_numbers(shape, _CACHED_TOKENS)) / _VLLM_MOST)
+    wanted = weights + 2 * _cached_numbers(shape, _VLLM_CACHED_TOKENS)
+    return Need(least, min(wanted, most), gpu.free_bytes, promised, "GPU memory")
+
+
+def _plain_bytes(model: str, home: Home, width: int) -> int | None:
     """Bytes of the weights and of keys and values, `width` of them a number; a GGUF file is held as it is."""
     if is_gguf(model):
         return Path(model).stat().st_size + _RUNTIME_BYTES
     shape = model_shape(model, home)
-    return None if shape is None else width * (shape.parameters + _cached_numbers(shape)) + _RUNTIME_BYTES
+    if shape is None:
+        return None
+    return width * (shape.parameters + _cached_numbers(shape, _CACHED_TOKENS)) + _RUNTIME_BYTES
 
 
-def _cached_numbers(shape: ModelShape) -> int:
-    return _CACHED_TOKENS * 2 * shape.key_value * shape.layers
+def _cached_numbers(shape: ModelShape, tokens: int) -> int:
+    return tokens * 2 * shape.key_value * shape.layers
 
 
 def _promised(home: Home, machine: Machine, given: Sequence[Gpu] = (), gpus: Sequence[str] = ()) -> int:
-    """What live runs will still take of the machine's memory, or of the GPUs that are given: their estimate less what
-    they, or on a GPU all programs, hold already."""
+    """What live runs and pre-flights will still take of the machine's memory, or of the GPUs that are given: their
+    estimate less what they, or on a GPU all programs, hold already."""
     place, promised = "GPU" if given else "host", 0
-    for run, status in ((run, run.status()) for run in list_runs(home)):
+    for job, status in ((job, job.status()) for job in needing_room(home)):
         if not status.live or (given and set(gpus).isdisjoint(status.gpus)):
             continue
-        found = _estimated(run, home, machine)
+        found = _estimated(job, home, machine)
         if found is not None and found.place == place:
-            held = sum(gpu.memory_bytes - gpu.free_bytes for gpu in given) if given else _held(run, status)
-            promised += max(found.total - held, 0)
+            held = sum(gpu.memory_bytes - gpu.free_bytes for gpu in given)
+            promised += max(found.total - (held if given else family_bytes(job.process(status))), 0)
     return promised
 
 
-def _estimated(run: Run, home: Home, machine: Machine) -> Estimate | None:
+def _estimated(job: Run | Task, home: Home, machine: Machine) -> Estimate | None:
     try:
-        found = estimate(run.config(), home, machine)
+        found = estimate(_config(job), home, machine)
     except StudioError:  # one whose configuration is damaged cannot be reckoned with
         return None
     return found if isinstance(found, Estimate) else None
 
 
-def _held(run: Run, status: Status) -> int:
-    """The memory that a run's processes take."""
-    process = run.process(status)
-    try:
-        family = [process, *process.children(recursive=True)] if process else []
-        return sum(int(one.memory_info().rss) for one in family)
-    except psutil.Error:  # it has just ended
-        return 0
+def _config(job: Run | Task) -> RunConfig:
+    """What a run does, or the run that a pre-flight tries."""
+    return job.config() if isinstance(job, Run) else parse_config(job.arguments()["config"])

@@ -7,14 +7,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import psutil
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import ModelError
 from core.jobs.folder import Status
-from core.jobs.tasks import SERVERS, Task, tasks_of
+from core.jobs.processes import family_bytes
+from core.jobs.server_guard import ADDRESS, living_users
+from core.jobs.tasks import SERVERS, Task, newest_task, tasks_of
 from core.paths import Home
-from core.serving.lifetime import ADDRESS, ASKED, STOPPED, living_users
+from core.serving.lifetime import ASKED, STOPPED
 
 State = Literal["loading", "ready", "failed", "stopped"]
 
@@ -76,12 +77,7 @@ class Server:
 
     def memory_bytes(self) -> int:
         """The machine's memory that its processes take; 0 when there are none."""
-        process = self.task.process(self.task.written_status())
-        try:
-            family = [process, *process.children(recursive=True)] if process else []
-            return sum(int(one.memory_info().rss) for one in family)
-        except psutil.Error:  # one has just ended
-            return 0
+        return family_bytes(self.task.process(self.task.written_status()))
 
     def address(self) -> Address:
         """Where it answers.
@@ -113,8 +109,7 @@ def silent(server: Server) -> str:
 
 def newest(home: Home, kind: str, model: str) -> Task | None:
     """The server of this model that was started last; earlier ones have ended, or are about to."""
-    found = [task for task in by_start(home, [kind]) if model_of(task) == model]
-    return found[-1] if found else None
+    return newest_task(home, kind, {} if model == SCORES else {"model": model})
 
 
 def by_start(home: Home, kinds: Iterable[str] = SERVERS) -> list[Task]:
@@ -137,9 +132,10 @@ def asked_of(task: Task) -> Mapping[str, Any]:
 
 
 def _state(task: Task, status: Status) -> State:
-    if status.state in ("failed", "interrupted"):
+    stopped = task.stop_request.exists()
+    if status.state == "failed" or (status.state == "interrupted" and not stopped):
         return "failed"
-    if not status.live or task.stop_request.exists():
+    if stopped or not status.live:
         return "stopped"
     return "ready" if (task.folder / ADDRESS).is_file() else "loading"
 
@@ -149,7 +145,7 @@ def _ended(task: Task, status: Status) -> str:
     name = f"The server of {model_of(task)}"
     if status.state == "failed":
         return status.error or f"{name} failed. Its log is {task.log}."
-    if status.state == "interrupted":
+    if status.state == "interrupted" and not task.stop_request.exists():
         return (
             f"{name} was ended from outside, as happens when memory runs out. Its log is {task.log}. Ask again to "
             "start it anew."

@@ -7,16 +7,15 @@ that it uses it (`core.serving.lifetime`), and it ends when none of them lives a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import httpx
 
-from core.errors import ModelError, RunError, StudioError
+from core.errors import ModelError, StudioError
 from core.jobs import supervisor
-from core.jobs.room import clear_servers, end_servers, gpu_for_a_task
+from core.jobs.room import gpu_for_a_task
+from core.jobs.server_tasks import clear_servers, end_servers, one_server_starter
 from core.jobs.tasks import SERVERS, Task
-from core.locks import locked
 from core.machine import Machine
 from core.models import EMBEDDED, locate
 from core.paths import Home
@@ -46,7 +45,6 @@ __all__ = [
 _MODEL_KIND, _SCORES_KIND = SERVERS
 _BASE = "base"
 """The name by which a server knows its model without an adapter."""
-_START_SECONDS = 120.0
 _POLL_SECONDS = 0.1
 
 
@@ -64,7 +62,7 @@ def ensure(home: Home, candidate: Candidate, port: int = 0) -> Server | None:
         return None
     model = _served(candidate.model, home)
     rank = adapter_of(home, candidate).rank if candidate.kind == "adapter" else 0
-    with _one_starter(home):
+    with one_server_starter(home):
         task = _usable(newest(home, _MODEL_KIND, model), rank)
         if task is None:
             refuse_too_large(model, home, Machine.inspect(home), gpu_for_a_task(home))
@@ -93,7 +91,7 @@ def ensure_scores(home: Home) -> Server:
     Raises:
         RunError: it cannot be started.
     """
-    with _one_starter(home):
+    with one_server_starter(home):
         task = _usable(newest(home, _SCORES_KIND, SCORES))
         if task is None:
             task = supervisor.start_task(home, _SCORES_KIND, {"port": 0})
@@ -244,11 +242,3 @@ def _largest_rank(home: Home, model: str) -> int:
         except StudioError:  # one that is damaged, or whose model is gone, offers nothing
             continue
     return max(ranks)
-
-
-@contextmanager
-def _one_starter(home: Home) -> Iterator[None]:
-    """Two who ask at the same moment start one server."""
-    busy = "Another model server is just being started. Try again in a moment."
-    with locked(home.root / "servers.lock", _START_SECONDS, busy, RunError):
-        yield

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.compare import answering, asking
-from core.compare.comparison import create_comparison, list_comparisons
+from core.compare.comparison import ComparedAnswer, create_comparison, list_comparisons
 from core.datasets import read_rows
 from core.paths import Home
 from core.presets import preset_config
@@ -191,6 +191,24 @@ def test_what_was_broken_off_says_so_and_asks_only_what_is_missing(
     assert not at.warning and "Rest." in sent(at)
 
 
+def test_an_answer_that_lost_its_scoring_is_scored_by_one_click_and_not_asked_again(
+    compare: Open, home: Home, server: FakeEndpoint
+) -> None:
+    comparison = create_comparison(home, request_of([endpoint_candidate(server.url, "one")], ["Why?"]))
+    comparison.add([ComparedAnswer(question=0, candidate=0, text="Rest.")])
+    at = compare(comparison=comparison.id)
+    assert any("Scoring was broken off" in warning.value for warning in at.warning)
+    button = at.button(key="compare.again")
+    assert button.label == "Score the answers again"
+    button.click().run()
+    asked = asking.find_asked(comparison.id)
+    assert asked is not None
+    asked.wait(WAIT)
+    at.run()
+    assert comparison.answers()[0].reward is not None and not server.requests
+    assert not at.warning and "compare.again" not in {button.key for button in at.button}
+
+
 def test_asking_once_more_is_a_new_entry_with_the_next_seed(compare: Open, home: Home, server: FakeEndpoint) -> None:
     at = wait(home, ask(compare(**{"with": remote(server, "one")}), "Why?"))
     at = wait(home, at.button(key="compare.reseed").click().run())
@@ -259,6 +277,27 @@ def test_a_model_that_is_not_there_is_not_added_and_the_reason_is_said(compare: 
     at.text_input(key="compare.add.gguf").set_value("/nowhere/model.gguf")
     at.button(key="compare.add.yes").click().run()
     assert at.multiselect[0].value == before and "no GGUF file" in sent(at)
+
+
+@pytest.mark.parametrize("top_p", [0.02, 0.001])
+def test_sampling_that_only_the_command_line_allows_opens_and_asks(
+    compare: Open, home: Home, server: FakeEndpoint, top_p: float
+) -> None:
+    request = request_of([endpoint_candidate(server.url, "one")], ["Why?"])
+    decoding = request.decoding.model_copy(update={"top_p": top_p})
+    at = compare(comparison=create_comparison(home, request.model_copy(update={"decoding": decoding})).id)
+    wait(home, ask(at, "How?"))
+    assert list_comparisons(home)[0].request().decoding.top_p == max(top_p, 0.01)
+
+
+def test_a_comparison_that_could_not_be_read_once_is_listed_when_it_can_be(compare: Open, home: Home) -> None:
+    file = answered(home, ["Why?"]).folder / "request.json"
+    whole = file.read_bytes()
+    file.write_bytes(b"{}")
+    at = compare()
+    assert not at.dataframe
+    file.write_bytes(whole)
+    assert at.run().dataframe[0].value["Question"].tolist() == ["Why?"]
 
 
 def test_an_address_that_names_nothing_is_told_and_the_page_stays_usable(compare: Open, home: Home) -> None:

@@ -116,6 +116,35 @@ def test_a_stopped_batch_keeps_its_answers_and_goes_on_by_one_click(
     assert [task.arguments() for task in started] == [{"comparison": comparison.id}]
 
 
+def test_answers_that_lost_their_scoring_are_scored_by_one_click(batch: Open, home: Home, started: list[Task]) -> None:
+    comparison = answered(home)
+    comparison.add([ComparedAnswer(question=1, candidate=1, text=GOOD, unscored="The judge cannot be asked.")])
+    task_of(home, comparison, state="finished", done=4, total=4)
+    at = batch(comparison)
+    assert "4 of 4 answers are there. Without scores: 1." in sent(at)
+    assert "The judge cannot be asked." in sent(at)
+    button = at.button(key="compare.batch.resume")
+    assert button.label == "Score the answers again"
+    button.click().run()
+    assert [task.arguments() for task in started] == [{"comparison": comparison.id}]
+
+
+def test_a_batch_stopped_while_it_scored_can_be_gone_on_with(batch: Open, home: Home, started: list[Task]) -> None:
+    comparison = answered(home)
+    comparison.add([ComparedAnswer(question=1, candidate=1, text=GOOD)])
+    task_of(home, comparison, state="stopped", done=4, total=4)
+    assert batch(comparison).button(key="compare.batch.resume")
+
+
+def test_rewards_are_compared_where_both_are_scored_and_what_is_scored_is_counted(home: Home) -> None:
+    comparison = answered(home)
+    comparison.add([ComparedAnswer(question=0, candidate=0, text=BAD, reward=0.25)])
+    comparison.add([ComparedAnswer(question=1, candidate=1, text=GOOD)])
+    means = compare_results.means(opened(home, comparison))
+    assert means["Answers"].tolist() == [2, 2] and means["Scored"].tolist() == [2, 1]
+    assert means["Change"].tolist()[1] == 0.25
+
+
 def test_results_are_there_after_a_reload(batch: Open, home: Home) -> None:
     at = batch(answered(home))
     means, table = (frame.value for frame in at.dataframe[:2])
@@ -187,6 +216,26 @@ def test_without_a_batch_the_blind_vote_leads_to_one(overview: Callable[[], AppT
     at = compare_page(overview(), view="blind")
     at.button(key="compare.blind.start").click().run()
     assert at.query_params["view"] == "batch"
+
+
+def test_answers_are_read_again_only_when_more_have_come(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison, read = answered(home, missing=1), []
+    answers = Comparison.answers
+    monkeypatch.setattr(Comparison, "answers", lambda self: read.append(self) or answers(self))
+    assert [len(opened(home, comparison).answers) for _ in range(3)] == [3, 3, 3]
+    assert len(read) == 1
+    comparison.add([ComparedAnswer(question=1, candidate=1, text="Late.")])
+    assert opened(home, comparison).answers[1, 1].text == "Late."
+    assert len(read) == 2
+
+
+def test_the_file_of_answers_is_made_when_it_is_asked_for(
+    batch: Open, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[compare_results.Results] = []
+    monkeypatch.setattr(compare_results, "csv", made.append)
+    at = batch(answered(home))
+    assert at.get("download_button") and not made
 
 
 def test_the_time_left_follows_the_pace_of_this_task_alone() -> None:

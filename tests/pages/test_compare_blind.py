@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Callable
 
 import pytest
 import streamlit as st
@@ -18,6 +20,7 @@ from core.jobs.tasks import create_task, perform
 from core.paths import Home
 from studio.compare_blind import TRUSTED_PROXY
 from tests.build_blind import NAMES, build_comparison, ended_vote, vote_for
+from tests.build_compare_page import answered, compare_page, trained_run
 from tests.build_runs import HOSTILE
 
 
@@ -352,6 +355,116 @@ def test_hostile_names_and_reasons_are_text_in_the_results(home: Home) -> None:
     assert not [text for text in (*at.markdown, *at.caption) if "](http" in text.value]
     (reasons,) = (frame.value for frame in at.dataframe if "Reason" in frame.value.columns)
     assert reasons.loc[0, ["Reason", "Rater"]].tolist() == [HOSTILE.strip(), "![x](http://evil)"]
+
+
+@pytest.mark.parametrize("view", ["ask", "batch"])
+def test_while_a_vote_is_open_the_other_views_tell_nothing_of_the_answers(
+    overview: Callable[[], AppTest], home: Home, view: str
+) -> None:
+    comparison = answered(home)
+    opened = {"view": view, "batch": comparison.id, "comparison": comparison.id}
+    open_vote(comparison, [(0, 1)])
+    at = compare_page(overview(), **opened)
+    assert not tells_results(at) and not at.get("download_button")
+    assert not keys(at, "compare.delete")
+    click(at, "compare.vote")
+    assert (at.query_params["view"], at.selectbox(key="compare.batch.choice").value) == ("blind", comparison.id)
+    end_vote(home, comparison)
+    assert tells_results(compare_page(overview(), **opened))
+
+
+def tells_results(at: AppTest) -> bool:
+    """Whether the page shows what an answer earned, in its column or in a table."""
+    return "**Reward " in everything(at) or any("Mean reward" in frame.value for frame in at.dataframe)
+
+
+def test_what_is_drawn_of_a_batch_gives_way_when_its_vote_is_opened_elsewhere(home: Home) -> None:
+    """The part that refreshes asks for the whole page instead of drawing."""
+    comparison = answered(home)
+    at = AppTest.from_function(results_alone, default_timeout=20).run()
+    assert at.dataframe and not at.info
+    open_vote(comparison, [(0, 1)])
+    assert not at.run().dataframe and at.info
+
+
+def results_alone() -> None:
+    import streamlit as st
+
+    from core.compare.comparison import list_comparisons
+    from studio import compare_results, settings
+    from studio.compare_open import Opened
+
+    home = settings.open_home()
+    comparison = list_comparisons(home)[0]
+    if st.session_state.setdefault("drawn", 0) == 2:
+        st.info("The whole page was drawn again.")
+        st.stop()
+    st.session_state["drawn"] += 1
+    compare_results.draw(home, Opened(comparison, comparison.request()))
+
+
+def test_a_damaged_vote_is_told_and_keeps_the_answers_from_view(overview: Callable[[], AppTest], home: Home) -> None:
+    comparison = answered(home)
+    open_vote(comparison, [(0, 1)])
+    (comparison.folder / "votes" / "vote.json").write_text("{}")
+    at = compare_page(overview(), view="batch", batch=comparison.id)
+    assert "is damaged" in at.error[0].value and not at.get("download_button")
+    assert keys(at, "compare.delete")
+
+
+def test_the_view_and_its_address_name_nobody_while_raters_may_be_looking(
+    overview: Callable[[], AppTest], home: Home
+) -> None:
+    run = trained_run(home)
+    comparison = answered(home)
+    open_vote(comparison, [(0, 1)])
+    at = overview()
+    at.session_state["compare.servers"] = True
+    address = {"with": [f"run:{run.id}", "endpoint:http://127.0.0.1:9/v1#one"], "under": run.id}
+    at = compare_page(at, view="blind", batch=comparison.id, **address)
+    at.text_input(key="lab.rater").set_value("Ada").run()
+    assert keys(at, "blind.left.")
+    assert set(at.query_params) == {"view", "batch"}
+    assert not [name for name in (run.id, "127.0.0.1", "Models in memory", "SmolLM2") if name in everything(at)]
+
+
+def test_batches_of_the_same_minute_are_told_apart_without_a_name(overview: Callable[[], AppTest], home: Home) -> None:
+    for number in range(3):
+        file = answered(home, ["Why?", "How?"]).folder / "request.json"
+        os.utime(file, (1_700_000_000 + number % 2, 1_700_000_000 + number % 2))
+    other = answered(home)
+    os.utime(other.folder / "request.json", (1_600_000_000, 1_600_000_000))
+    options = compare_page(overview(), view="blind").selectbox(key="compare.batch.choice").options
+    assert len(set(options)) == 4
+    assert [text.rpartition(" · ")[2] for text in options] == ["no. 3", "no. 2", "no. 1", "2 questions"]
+
+
+def test_a_comparison_that_is_deleted_while_somebody_votes_says_so(home: Home) -> None:
+    build_comparison(home)
+    comparison = build_comparison(home)
+    open_vote(comparison, [(0, 1)])
+    at = AppTest.from_function(ballot_of_a_deleted_one, default_timeout=20)
+    at.session_state["comparison"] = comparison.id
+    at.run()
+    assert not at.exception
+    assert "No vote on this comparison has been opened" in at.error[0].value
+
+
+def ballot_of_a_deleted_one() -> None:
+    """Deletes the comparison between the page's first look at it and the ballot."""
+    import streamlit as st
+
+    from core.compare.blind_votes import opened_vote
+    from core.compare.comparison import delete_comparison, find_comparison
+    from studio import compare_blind, lab_state, settings, state
+
+    home = settings.open_home()
+    comparison = find_comparison(home, st.session_state["comparison"])
+    state.put(lab_state.RATER, "Ada")
+    vote = opened_vote(comparison)
+    assert vote is not None
+    delete_comparison(home, comparison)
+    compare_blind._vote(home, comparison, vote)
 
 
 def test_the_page_needs_no_statistics_library(comparison: Comparison) -> None:

@@ -1,37 +1,14 @@
-"""Tasks found again by what they were asked."""
+"""Tasks as the pages find them again, follow them and explain how they ended."""
 
 from __future__ import annotations
-
-import os
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.errors import StorageError
 from core.jobs.folder import Status
-from core.jobs.tasks import REQUEST, Task, create_task
 from core.paths import Home
 from studio import data_tasks
-
-
-def asked(home: Home, kind: str, order: int, **arguments: str) -> Task:
-    """A task asked for at the given second."""
-    task = create_task(home, kind, arguments)
-    os.utime(task.folder / REQUEST, (order, order))
-    return task
-
-
-def test_the_newest_task_with_these_arguments_is_found(home: Home) -> None:
-    asked(home, "report", 1, table="a")
-    wanted = asked(home, "report", 3, table="a", extra="x")
-    asked(home, "report", 2, table="a")
-    asked(home, "report", 4, table="b")
-    asked(home, "prepare", 5, table="a")
-    assert data_tasks.newest(home, "report", {"table": "a"}) == wanted
-
-
-def test_no_task_is_found_where_none_was_asked(home: Home) -> None:
-    assert data_tasks.newest(home, "report", {"table": "a"}) is None
 
 
 @pytest.mark.parametrize("task_id", ["gone", "../runs", "", "a/b"])

@@ -25,7 +25,7 @@ from core.engine.policy import Policy, conversation_token_ids
 from core.engine.serving.adapters import Adapters
 from core.engine.serving.answers import Ended, Event, Failed, Question, Written
 from core.engine.serving.batching import Engine
-from core.engine.serving.hosting import Clock
+from core.engine.serving.hosting import Clock, unless_gone
 from core.engine.serving.protocol import (
     BASE,
     HEALTH,
@@ -115,7 +115,7 @@ class ModelServer:
         reply = _Reply(self, asked, adapter, prompt)
         if asked.stream:
             return StreamingResponse(reply.stream(), media_type="text/event-stream")
-        return await reply.whole(request)
+        return await unless_gone(request, reply.whole())
 
     def _prompt(self, asked: ChatRequest) -> list[int]:
         """The token ids that the model reads.
@@ -170,18 +170,8 @@ class _Reply:
                         )
         yield "data: [DONE]\n\n"
 
-    async def whole(self, request: Request) -> Response:
-        """The answer in one piece; writing it ends when whoever asked hangs up."""
-        writing = asyncio.ensure_future(self._collected())
-        leaving = asyncio.ensure_future(_hung_up(request))
-        try:
-            await asyncio.wait((writing, leaving), return_when=asyncio.FIRST_COMPLETED)
-            return writing.result() if writing.done() else Response(status_code=499)
-        finally:
-            for task in (writing, leaving):
-                task.cancel()
-
-    async def _collected(self) -> Response:
+    async def whole(self) -> Response:
+        """The answer in one piece."""
         text = ""
         async for event in self._events():
             match event:
@@ -237,9 +227,3 @@ class _Reply:
 
 def _data(value: dict[str, Any]) -> str:
     return f"data: {json.dumps(value, ensure_ascii=False)}\n\n"
-
-
-async def _hung_up(request: Request) -> None:
-    """Wait until whoever asked hangs up."""
-    while (await request.receive())["type"] != "http.disconnect":
-        pass

@@ -13,7 +13,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,9 +21,10 @@ from typing import Any
 
 import psutil
 
+from core.engine.serving.front import Front, Upstream
 from core.engine.serving.gguf_file import GgufFile, Slots, read_gguf, slots
-from core.engine.serving.hosting import Clock, host
-from core.engine.serving.llama_front import Front
+from core.engine.serving.hosting import Clock, host, while_alive
+from core.engine.serving.llama_front import LlamaFront
 from core.engine.serving.llama_settings import TOKEN, LlamaSettings
 from core.engine.serving.protocol import protected
 from core.errors import ModelError, OutOfMemory, lacks_memory
@@ -31,10 +32,15 @@ from core.jobs.processes import tethered
 from core.jobs.tasks import Progress
 from core.machine import cpu_cores
 from core.paths import Home
+from core.secrets import without_secrets
 
 PACKAGE = "xllamacpp==2026.10.11549"
 
 _POLL_SECONDS = 0.1
+_ENDED = (
+    "llama.cpp ended while it served. What it said last stands in llama.log of the server's folder; ask again to start "
+    "it anew."
+)
 _MEGABYTE = 1_000_000
 _UNKNOWN_ARCHITECTURE = re.compile(r"unknown model architecture: '([^']{1,60})'")
 _INCOMPLETE = re.compile(r"corrupted or incomplete|not within the file bounds|failed to read")
@@ -70,8 +76,8 @@ def serve(home: Home, arguments: Mapping[str, Any], progress: Progress) -> dict[
     with tethered(command, _environment(inner)) as process:
         url = _await(process, file, settings, progress)
         clock = Clock()
-        front = Front(url, inner, room.context, clock)
-        asked = _while_alive(process, clock)
+        front = LlamaFront(Front(Upstream("llama.cpp", url, inner), clock), room.context)
+        asked = while_alive(process, clock, _ENDED)
         return host(protected(front.routes, token), token, progress, asked, int(arguments.get("port") or 0))
 
 
@@ -92,7 +98,7 @@ def _settings(file: GgufFile, room: Slots, folder: Path) -> LlamaSettings:
 
 def _environment(token: str) -> dict[str, str]:
     """Threads that wait must sleep: where other jobs compute, threads that spin make it thirty times slower."""
-    return {**os.environ, "OMP_WAIT_POLICY": "PASSIVE", TOKEN: token}
+    return {**without_secrets(os.environ), "OMP_WAIT_POLICY": "PASSIVE", TOKEN: token}
 
 
 def _await(process: subprocess.Popen[bytes], file: GgufFile, settings: LlamaSettings, progress: Progress) -> str:
@@ -115,20 +121,6 @@ def _loaded_bytes(process: subprocess.Popen[bytes]) -> int:
         return max((child.memory_info().rss for child in children), default=0)
     except psutil.Error:  # it has just ended
         return 0
-
-
-def _while_alive(process: subprocess.Popen[bytes], clock: Callable[[], float]) -> Callable[[], float]:
-    """What `clock` tells, for as long as llama.cpp lives."""
-
-    def asked() -> float:
-        if process.poll() is not None:
-            raise ModelError(
-                "llama.cpp ended while it served. What it said last stands in llama.log of the server's folder; ask "
-                "again to start it anew."
-            )
-        return clock()
-
-    return asked
 
 
 def _why(code: int, file: GgufFile, log: Path) -> ModelError | OutOfMemory:

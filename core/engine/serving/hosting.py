@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 
 from core.errors import ModelError
 from core.jobs.tasks import Progress
@@ -20,6 +24,8 @@ from core.serving.lifetime import Lifetime, write_address
 _LOOK_SECONDS = 1.0
 _END_SECONDS = 3
 """How long answers that are being sent may take to end once the server does."""
+_HUNG_UP = 499
+"""The status, which nobody reads any more, of a request whose sender has left; nginx's number."""
 
 
 class Clock:
@@ -69,6 +75,33 @@ def host(app: Starlette, token: str, progress: Progress, asked: Callable[[], flo
             progress("ready")
             time.sleep(_LOOK_SECONDS)
         return {"ended": lifetime.reason}
+
+
+def while_alive(process: subprocess.Popen[bytes], asked: Callable[[], float], ended: str) -> Callable[[], float]:
+    """What `asked` tells while the process lives that answers; once it has ended, a `ModelError` that says `ended`."""
+
+    def told() -> float:
+        if process.poll() is not None:
+            raise ModelError(ended)
+        return asked()
+
+    return told
+
+
+async def unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
+    """What `work` makes; it is given up when whoever asked hangs up. The request has been read to its end before."""
+    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
+    try:
+        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else Response(status_code=_HUNG_UP)
+    finally:
+        working.cancel()
+        leaving.cancel()
+
+
+async def _hung_up(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 @contextmanager

@@ -1,52 +1,39 @@
-"""What is asked in place of llama.cpp's own server, and passes questions and answers on.
+"""What is asked in place of llama.cpp's own server.
 
 It holds llama.cpp to what all servers of the studio have in common: the model's name, plain sampling without further
-cuts, an answer without the beginning that it was given, errors as sentences, and a clock of who asks.
+cuts, an answer without the beginning that it was given, and errors as sentences.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Coroutine, Mapping
-from contextlib import AsyncExitStack
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import Receive, Scope, Send
 
-from core.engine.serving.hosting import Clock
-from core.engine.serving.protocol import BASE, HEALTH, ApiError, ChatRequest, body, error_body
+from core.engine.serving.front import Front
+from core.engine.serving.protocol import BASE, HEALTH, ApiError, ChatRequest, body
 
 _SAMPLING: Mapping[str, Any] = {"samplers": ["temperature", "top_p"], "top_k": 0, "min_p": 0.0}
 """Temperature first and then top p, as the other servers have it, without the cuts that llama.cpp makes by itself."""
 _SEEDS = 2**32 - 1
 """llama.cpp's seeds are 32 bits wide, and the last one stands for none."""
-_GONE = "llama.cpp ended while it answered. Ask again; the model is loaded anew."
-_CONNECT_SECONDS = 5.0
-_HUNG_UP = 499
-"""The status, which nobody reads any more, of a request whose sender has left; nginx's number."""
 
 
-class Front:
+class LlamaFront:
     """The routes of a GGUF file's server."""
 
-    def __init__(self, url: str, token: str, context: int, clock: Clock) -> None:
-        """Stand in front of one server.
-
-        Args:
-            url: where llama.cpp answers.
-            token: which it wants.
-            context: tokens that a question and its answer have room for.
-            clock: is told of each request.
+    def __init__(self, front: Front, context: int) -> None:
+        """Args:
+        front: passes on to llama.cpp.
+        context: tokens that a question and its answer have room for.
         """
-        self._url = f"{url}/v1/chat/completions"
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._front = front
         self._context = context
-        self._clock = clock
         self.routes = [
             Route(HEALTH, _health),
             Route("/v1/models", self._models),
@@ -63,31 +50,13 @@ class Front:
         asked = await body(request, ChatRequest)
         if asked.model != BASE:
             raise ApiError(404, f"There is no model {asked.model!r} here. A GGUF file is asked by the name {BASE!r}.")
-        return await _unless_gone(request, self._answer(asked))
 
-    async def _answer(self, asked: ChatRequest) -> Response:
-        """The whole answer, or the beginning of a stream."""
-        async with AsyncExitStack() as open_parts:
-            open_parts.enter_context(self._clock.asked())
-            try:
-                answer = await open_parts.enter_async_context(self._ask(asked, open_parts))
-                if answer.is_error or not asked.stream:
-                    await answer.aread()
-            except httpx.TransportError as problem:
-                raise ApiError(503, _GONE) from problem
+        def finish(answer: httpx.Response) -> Response:
             if answer.is_error:
                 raise self._refusal(answer)
-            if not asked.stream:
-                return JSONResponse(_without_beginning(answer.json(), asked))
-            return _Passed(answer, open_parts.pop_all())
+            return JSONResponse(_without_beginning(answer.json(), asked))
 
-    def _ask(self, asked: ChatRequest, open_parts: AsyncExitStack) -> Any:
-        """The answer of llama.cpp, to be entered; the connection is closed with `open_parts`."""
-        client = httpx.AsyncClient(
-            trust_env=False, verify=False, timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS), headers=self._headers
-        )
-        open_parts.push_async_callback(client.aclose)
-        return client.stream("POST", self._url, json=_fields(asked))
+        return await self._front.post(request, json.dumps(_fields(asked)).encode(), finish)
 
     def _refusal(self, answer: httpx.Response) -> ApiError:
         """Why llama.cpp does not answer, as a sentence."""
@@ -103,42 +72,6 @@ class Front:
                 "with the answer. Ask something shorter.",
             )
         return ApiError(answer.status_code, f"llama.cpp refused the question: {message[:300]}")
-
-
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, Response]) -> Response:
-    """What `work` makes; it is given up when whoever asked hangs up."""
-    working, leaving = asyncio.ensure_future(work), asyncio.ensure_future(_hung_up(request))
-    try:
-        await asyncio.wait((working, leaving), return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else Response(status_code=_HUNG_UP)
-    finally:
-        working.cancel()
-        leaving.cancel()
-
-
-async def _hung_up(request: Request) -> None:
-    while (await request.receive())["type"] != "http.disconnect":
-        pass
-
-
-class _Passed(StreamingResponse):
-    """An answer that is passed on as it comes; whoever asked and goes away ends its writing."""
-
-    def __init__(self, answer: httpx.Response, open_parts: AsyncExitStack) -> None:
-        super().__init__(_events(answer), media_type="text/event-stream")
-        self._open_parts = open_parts
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async with self._open_parts:
-            await super().__call__(scope, receive, send)
-
-
-async def _events(answer: httpx.Response) -> AsyncIterator[bytes]:
-    try:
-        async for part in answer.aiter_raw():
-            yield part
-    except httpx.TransportError:
-        yield f"data: {json.dumps(error_body(503, _GONE))}\n\n".encode()
 
 
 async def _health(request: Request) -> Response:

@@ -124,19 +124,29 @@ def error(status: int, message: str) -> JSONResponse:
 Body = TypeVar("Body", bound=BaseModel)
 
 
+async def content(request: Request) -> bytes:
+    """What a request brings along.
+
+    Raises:
+        ApiError: it is too large.
+    """
+    sent = bytearray()
+    async for part in request.stream():
+        sent += part
+        if len(sent) > LARGEST_BODY:
+            raise ApiError(413, f"The request is larger than {LARGEST_BODY // 1_000_000} MB. Ask something shorter.")
+    return bytes(sent)
+
+
 async def body(request: Request, model: type[Body]) -> Body:
     """What a request asks for.
 
     Raises:
         ApiError: it is too large, no JSON, or a field is wrong.
     """
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > LARGEST_BODY:
-            raise ApiError(413, f"The request is larger than {LARGEST_BODY // 1_000_000} MB. Ask something shorter.")
+    sent = await content(request)
     try:
-        return model.model_validate_json(bytes(content))
+        return model.model_validate_json(sent)
     except ValidationError as invalid:
         first = invalid.errors(include_url=False, include_input=False, include_context=False)[0]
         field = ".".join(map(str, first["loc"]))

@@ -1,54 +1,58 @@
 """The model server on a GPU: vLLM's own, which holds the base model once for all its adapters.
 
-vLLM speaks the protocol itself and is asked without anything in between. This process starts it, says when it is ready,
-and sees from its metrics whether it is still asked anything.
+vLLM speaks the protocol itself, and much more that its own key does not guard. So it answers at a Unix socket in a
+folder that nobody else may enter, and this process passes on to it what the protocol has, from whoever has the token.
 """
 
 from __future__ import annotations
 
 import os
 import secrets
-import subprocess
-import sys
-import time
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
+from starlette.routing import Route
 from transformers import AutoConfig
 
 from core.chat import ChatModel
+from core.engine import vllm_process
 from core.engine.policy import explained
+from core.engine.serving.front import Front, Upstream
+from core.engine.serving.hosting import Clock, host, while_alive
+from core.engine.serving.protocol import BASE, HEALTH, protected
+from core.engine.vllm_process import Patience, await_healthy
 from core.errors import ModelError
+from core.jobs.places import gpu_names
 from core.jobs.processes import tethered
 from core.jobs.tasks import Progress
-from core.machine import Gpu, nvidia_gpus
+from core.machine import Gpu, Machine, nvidia_gpus
 from core.models import locate
 from core.paths import Home
-from core.ports import LOOPBACK, free_port
-from core.serving.lifetime import Lifetime, write_address
-from core.training.model_shape import ModelShape, model_shape
+from core.serving.memory import vllm_need
 
 _START_SECONDS = 900.0
 _STOP_SECONDS = 15.0
-_POLL_SECONDS = 0.5
+_PATIENCE = Patience(
+    _START_SECONDS,
+    "vLLM ended before it was ready. What it said last stands in the server's log.",
+    f"vLLM was not ready after {_START_SECONDS / 60:.0f} minutes. Its log says why.",
+)
+_ENDED = "vLLM ended while it served. What it said last stands in the server's log; ask again to start it anew."
+_URL = "http://vllm"
+"""The host, which HTTP wants to be named; the socket decides who is asked."""
+_LONGEST_FOLDER = 80
+"""Bytes of a folder's path that leave room for a socket below it, whose path has 107 at most."""
 _LONGEST = 8192
 """Tokens of one prompt with its answer that the server has room for, where the model can read so many."""
-_CACHED_TOKENS = 65_536
-"""Tokens of all answers that are being written, for which the server asks room beside the weights."""
 _RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """The ranks for which vLLM can make room."""
 _ADAPTERS = 4
 """How many adapters can be asked at the same moment; more are exchanged in turn."""
-_WORKING_BYTES = 6_000_000_000
-"""What vLLM takes beside weights and keys and values: its graphs and activations."""
-_MOST = 0.92
-"""The share of what is free that vLLM takes at most."""
 _BFLOAT_CAPABILITY = 8.0
 """NVIDIA's compute capability from which on bfloat16 is computed in hardware."""
-_RUNNING = ("vllm:num_requests_running", "vllm:num_requests_waiting")
 
 
 def serve(home: Home, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:
@@ -61,82 +65,55 @@ def serve(home: Home, arguments: Mapping[str, Any], progress: Progress) -> dict[
         Why the server ended.
 
     Raises:
-        ModelError: vLLM cannot serve this model; what it said stands in the task's log.
+        ModelError: vLLM cannot serve this model, or has ended while it served; what it said stands in the task's log.
+            Or the port is taken.
+        TaskStopped: the server was asked to stop.
     """
-    port, token = int(arguments.get("port") or free_port()), secrets.token_urlsafe(32)
-    url = f"http://{LOOPBACK}:{port}"
-    command = _command(str(arguments["model"]), int(arguments["max_rank"]), port, home, progress.folder)
+    token, clock = secrets.token_urlsafe(32), Clock()
     progress("starting vLLM")
-    with tethered(command, _environment(token), _STOP_SECONDS) as process:
-        _await(process, url, progress)
-        write_address(progress.folder, url, token)
-        progress("ready")
-        return {"ended": _serve_until_over(process, url, Lifetime(progress.folder))}
+    with _private_folder() as private:
+        socket = private / "socket"
+        command = _command(str(arguments["model"]), int(arguments["max_rank"]), socket, home, progress.folder)
+        with tethered(command, _environment(locate(str(arguments["model"]), home)), _STOP_SECONDS) as process:
+            await_healthy(process, _URL, _PATIENCE, lambda: progress("loading the model"), socket)
+            app = protected(_routes(Front(Upstream("vLLM", _URL, socket=socket), clock)), token)
+            asked = while_alive(process, clock, _ENDED)
+            return host(app, token, progress, asked, int(arguments.get("port") or 0))
 
 
-def _await(process: subprocess.Popen[bytes], url: str, progress: Progress) -> None:
-    start = time.monotonic()
-    while not _healthy(url):
-        seconds = time.monotonic() - start
-        progress("loading the model")
-        if process.poll() is not None:
-            raise ModelError("vLLM ended before it was ready. What it said last stands in the server's log.")
-        if seconds > _START_SECONDS:
-            raise ModelError(f"vLLM was not ready after {_START_SECONDS / 60:.0f} minutes. Its log says why.")
-        time.sleep(_POLL_SECONDS)
+@contextmanager
+def _private_folder() -> Iterator[Path]:
+    """A folder that only this user may enter, for the length of a `with` block. Its path has room for a socket's."""
+    usual = tempfile.gettempdir()
+    short = usual if len(os.fsencode(usual)) <= _LONGEST_FOLDER else "/tmp"
+    with tempfile.TemporaryDirectory(prefix="vllm-", dir=short, ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
-def _healthy(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/health", trust_env=False).is_success
-    except httpx.TransportError:  # nobody listens yet
-        return False
+def _routes(front: Front) -> list[Route]:
+    """All that reaches vLLM, which answers far more than anybody has to ask here, such as to be paused."""
+    return [
+        Route(HEALTH, front.look),
+        Route("/v1/models", front.look),
+        Route("/v1/chat/completions", front.ask, methods=["POST"]),
+        Route("/v1/load_lora_adapter", front.ask, methods=["POST"]),
+        Route("/v1/unload_lora_adapter", front.ask, methods=["POST"]),
+    ]
 
 
-def _serve_until_over(process: subprocess.Popen[bytes], url: str, lifetime: Lifetime) -> str:
-    """Returns why it is over.
-
-    Raises:
-        ModelError: vLLM has ended by itself.
-    """
-    last_request, counted = time.time(), -1.0
-    while not lifetime.over(last_request):
-        if process.poll() is not None:
-            raise ModelError(
-                "vLLM ended while it served. What it said last stands in the server's log; start it again."
-            )
-        busy, finished = _activity(url)
-        if busy or finished != counted:
-            last_request, counted = time.time(), finished
-        time.sleep(1.0)
-    return lifetime.reason
-
-
-def _activity(url: str) -> tuple[bool, float]:
-    """Whether answers are being written, and how many have been finished so far."""
-    try:
-        told = httpx.get(f"{url}/metrics", trust_env=False, timeout=5.0).text
-    except httpx.HTTPError:  # too busy to say
-        return True, 0.0
-    samples = [sample for family in text_string_to_metric_families(told) for sample in family.samples]
-    running = sum(sample.value for sample in samples if sample.name in _RUNNING)
-    return running > 0, sum(sample.value for sample in samples if sample.name == "vllm:request_success_total")
-
-
-def _command(model: str, rank: int, port: int, home: Home, folder: Path) -> list[str]:
+def _command(model: str, rank: int, socket: Path, home: Home, folder: Path) -> list[str]:
     gpu = nvidia_gpus()[0]  # of those that this job was given
     template = folder / "chat_template.jinja"
     template.write_text(ChatModel.open(model, home).template.source, encoding="utf-8")
-    return [
-        sys.executable,
-        *("-m", "vllm.entrypoints.cli.main", "serve", locate(model, home)),
-        *("--host", LOOPBACK, "--port", str(port), "--served-model-name", "base"),
+    return vllm_process.command(
+        locate(model, home),
+        *("--uds", str(socket), "--served-model-name", BASE),
         *("--chat-template", str(template), "--generation-config", "vllm"),
         *("--enable-lora", "--max-lora-rank", str(_room_for(rank)), "--max-loras", str(_ADAPTERS)),
         *("--max-model-len", str(_length(model, home))),
         *("--dtype", "bfloat16" if (gpu.capability or 0) >= _BFLOAT_CAPABILITY else "float16"),
-        *("--gpu-memory-utilization", f"{_share(model_shape(model, home), gpu):.3f}"),
-    ]
+        *("--gpu-memory-utilization", f"{_share(model, home, gpu):.3f}"),
+    )
 
 
 def _room_for(rank: int) -> int:
@@ -158,21 +135,10 @@ def _length(model: str, home: Home) -> int:
     return min(_LONGEST, getattr(config, "max_position_embeddings", _LONGEST))
 
 
-def _share(shape: ModelShape | None, gpu: Gpu) -> float:
-    """The share of the GPU's memory that vLLM may take: what it needs, so that others find room beside it."""
-    most = _MOST * gpu.free_bytes / gpu.memory_bytes
-    if shape is None:
-        return most
-    needed = 2 * (shape.parameters + _CACHED_TOKENS * 2 * shape.key_value * shape.layers) + _WORKING_BYTES
-    return min(most, needed / gpu.memory_bytes)
+def _share(model: str, home: Home, gpu: Gpu) -> float:
+    """The share of the GPU's memory that vLLM may take, as it was reckoned with before this server was started."""
+    return vllm_need(model, home, Machine.inspect(home), gpu, gpu_names([gpu])).takes / gpu.memory_bytes
 
 
-def _environment(token: str) -> dict[str, str]:
-    common = {name: value for name, value in os.environ.items() if name not in ("MASTER_ADDR", "MASTER_PORT")}
-    return {
-        **common,
-        "VLLM_API_KEY": token,
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-        "VLLM_NO_USAGE_STATS": "1",
-        "DO_NOT_TRACK": "1",
-    }
+def _environment(model: str) -> dict[str, str]:
+    return vllm_process.environment(model, VLLM_ALLOW_RUNTIME_LORA_UPDATING="True")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +11,8 @@ import pytest
 from core.commands import generate
 from core.commands.cli import main
 from core.compare import answering, asking, batch
-from core.compare.comparison import list_comparisons
+from core.compare.comparison import ComparedAnswer, find_comparison, list_comparisons
+from core.errors import StudioError
 from core.jobs.tasks import silent
 from core.paths import Home
 from core.reward.scoring import Sample
@@ -63,6 +64,42 @@ def test_json_is_one_answer_a_line(home: Home, server: FakeEndpoint, capsys: pyt
     assert [record["split"] for record in records] == ["test"] * 3
     assert records[0]["components"] == {"semantic": None, "fluency": 0.25, "tags": 0.5}
     assert len({record["question"] for record in records}) == 3 and all(record["reference"] for record in records)
+
+
+@pytest.mark.parametrize("json_option", [[], ["--json"]])
+def test_what_was_kept_is_printed_when_a_batch_is_stopped(
+    home: Home,
+    server: FakeEndpoint,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    json_option: list[str],
+) -> None:
+    told_before: list[str] = []
+
+    def stopped(home: Home, kind: str, given: Mapping[str, Any]) -> None:
+        told_before.append(capsys.readouterr().err)
+        find_comparison(home, given["comparison"]).add([ComparedAnswer(question=1, candidate=0, text="So far.")])
+        raise StudioError("Stopped before it was done.")
+
+    monkeypatch.setattr(generate, "finish_task", stopped)
+    assert main(["generate", f"endpoint:{server.url}#m", "--test", "3", *json_option]) == 2
+    told = capsys.readouterr()
+    assert told_before == [f"Kept as {list_comparisons(home)[0].id}.\n"]
+    assert "So far." in told.out and "Stopped before it was done" in told.err
+
+
+@pytest.mark.parametrize(("asked", "told"), [(["--question", "Why?"], True), (["--test", "2"], False)])
+def test_a_speed_is_told_only_where_nothing_else_was_asked(
+    home: Home,
+    server: FakeEndpoint,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    asked: list[str],
+    told: bool,
+) -> None:
+    monkeypatch.setattr(ComparedAnswer, "tokens_per_second", 12.0)
+    assert main(["generate", f"endpoint:{server.url}#m", *asked]) == 0
+    assert ("12.0 tokens/s" in capsys.readouterr().out) == told
 
 
 def test_what_steers_a_terminal_is_not_printed(

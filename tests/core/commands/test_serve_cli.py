@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
+import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,26 @@ def test_a_runs_checkpoint_is_served_with_a_line_to_try_it_with(
     said = capsys.readouterr().out
     assert f"{run.id}, best on validation answers until Ctrl-C." in said
     assert "curl http://127.0.0.1:" in said and f'"model": "{run.id}@best-' in said
+
+
+def test_the_line_to_try_it_with_works_and_does_not_hold_the_token(
+    home: Home, base: Path, meanwhile: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def try_and_interrupt() -> None:
+        said.extend(capsys.readouterr().out.splitlines())
+        line = shlex.split(next(line for line in said if line.startswith("Try it:")).removeprefix("Try it:"))
+        (file,) = [Path(part[1:]) for part in line if part.startswith("@")]
+        files.append(file)
+        token = next(line for line in said if line.startswith("Token")).split()[1]
+        assert token not in " ".join(line) and file.read_text() == f"Authorization: Bearer {token}\n"
+        assert stat.S_IMODE(file.stat().st_mode) == 0o600
+        interrupt()
+
+    said: list[str] = []
+    files: list[Path] = []
+    meanwhile(try_and_interrupt)
+    assert main(["serve", str(base), "--home", str(home.root)]) == 0
+    assert files and not files[0].exists(), "the server has ended, and its token with it"
 
 
 def test_a_server_that_others_use_goes_on(

@@ -136,6 +136,45 @@ def test_a_stop_keeps_what_was_answered_and_the_next_start_asks_the_rest(
     assert all(not answer.error for answer in comparison.answers())
 
 
+def test_a_stop_keeps_the_scores_that_are_there_and_scores_no_further(
+    home: Home, comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    together: list[int] = []
+    stop = threading.Event()
+
+    def score(home: Home, reward: Any, tags: Any, samples: Sequence[Sample], *rest: Any) -> list[AnswerScores]:
+        together.append(len(samples))
+        stop.set()  # while these are being scored
+        return scores_by_length(samples)
+
+    def tell(phase: str, done: int, total: int) -> None:
+        if stop.is_set():
+            raise TaskStopped
+
+    comparison.add([ComparedAnswer(question=q, candidate=c, text="Known.") for q in range(6) for c in (0, 1)])
+    monkeypatch.setattr(answering, "score_answers", score)
+    with pytest.raises(TaskStopped):
+        run(home, comparison, tell)
+    scored = sum(answer.reward is not None for answer in comparison.answers())
+    assert 0 < scored == sum(together) < 12
+    assert max(together) <= 8
+
+
+def test_scores_are_on_the_disk_portion_by_portion(
+    home: Home, comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there: list[int] = []
+
+    def score(home: Home, reward: Any, tags: Any, samples: Sequence[Sample], *rest: Any) -> list[AnswerScores]:
+        there.append(sum(answer.reward is not None for answer in comparison.answers()))
+        return scores_by_length(samples)
+
+    comparison.add([ComparedAnswer(question=q, candidate=c, text="Known.") for q in range(6) for c in (0, 1)])
+    monkeypatch.setattr(answering, "score_answers", score)
+    run(home, comparison)
+    assert there == [0, 8]
+
+
 def test_a_candidate_that_never_answers_is_given_up_and_the_other_is_not(home: Home, server: FakeEndpoint) -> None:
     candidates = [endpoint_candidate(server.url, name) for name in ("one", "two")]
     comparison = create_comparison(home, request_of(candidates, [f"Q{n}?" for n in range(40)]))
@@ -187,6 +226,19 @@ def test_without_scores_the_board_is_there_to_be_measured(
     monkeypatch.setattr(answering, "score_answers", refuse)
     board = load_board(home, run(home, comparison)["board"])
     assert "semantic" in board.missing(comparison.request().reward)
+
+
+def test_a_board_that_was_kept_without_scores_is_measured_once_they_are_there(
+    home: Home, comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any) -> list[AnswerScores]:
+        raise RewardError("The judge cannot be asked.")
+
+    with monkeypatch.context() as unscored:
+        unscored.setattr(answering, "score_answers", refuse)
+        bare = run(home, comparison)["board"]
+    assert run(home, comparison)["board"] == bare == comparison.board()
+    assert not load_board(home, bare).missing(comparison.request().reward)
 
 
 def test_where_nothing_was_answered_there_is_no_board(home: Home, server: FakeEndpoint, comparison: Comparison) -> None:

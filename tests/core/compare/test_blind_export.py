@@ -10,7 +10,7 @@ from datetime import datetime
 import pytest
 
 from core.compare.blind import cast, end_vote, next_ballot, open_vote
-from core.compare.blind_export import export_csv, export_jsonl, neutral
+from core.compare.blind_export import export_csv, export_jsonl
 from core.compare.comparison import Comparison
 from core.errors import RunError
 from core.paths import Home
@@ -57,11 +57,6 @@ def test_json_lines_hold_the_same_as_the_table(home: Home) -> None:
 def test_times_are_utc(home: Home) -> None:
     (row,) = rows_of(with_reason(home, "Ada", ""))
     assert datetime.fromisoformat(row["time"]).utcoffset() is not None
-
-
-@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r"])
-def test_no_cell_is_a_formula(start: str) -> None:
-    assert neutral(f"{start}HYPERLINK(1)") == f"'{start}HYPERLINK(1)"
 
 
 def test_hostile_reasons_and_names_are_neutral_in_the_table_alone(home: Home) -> None:

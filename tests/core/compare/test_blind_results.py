@@ -93,6 +93,28 @@ def test_more_than_chance_is_only_claimed_when_the_interval_excludes_one_half() 
     assert unclear.sentences[0].endswith("; chance alone could explain that.")
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "p", "claimed"),
+    [(4, 0, 0.125, False), (7, 1, 0.0703, False), (12, 4, 0.0768, False), (9, 1, 0.0215, True)],
+)
+def test_more_than_chance_is_only_claimed_when_the_exact_test_says_so_too(
+    first: int, second: int, p: float, claimed: bool
+) -> None:
+    """Wilson's interval excludes one half in all four."""
+    pair = pair_of({"Ada": counted(first, second)})
+    assert pair.judgements.rate is not None and pair.judgements.rate.low > 0.5
+    assert pair.judgements.p == pytest.approx(p, abs=5e-5)
+    assert pair.convincing == pair.turned.convincing == claimed
+    assert ("more than chance explains" in pair.sentences[0]) == claimed
+    assert ("chance alone could explain that" in pair.sentences[0]) != claimed
+
+
+def test_questions_of_several_raters_must_pass_the_exact_test_too() -> None:
+    pair = pair_of(dict.fromkeys(("Ada", "Bob", "Cyd"), counted(7, 1)))
+    assert pair.judgements.beyond_chance == 1 and pair.questions.rate is not None and pair.questions.rate.low > 0.5
+    assert not pair.convincing
+
+
 def test_the_one_that_was_preferred_is_named_first() -> None:
     assert (
         pair_of({"Ada": counted(1, 9)})
@@ -179,13 +201,32 @@ def test_fleiss_kappa_of_a_known_table() -> None:
         "Cyd": ["first"] * 3 + ["second"] * 3 + ["second", "second", "first", "first"],
     }
     found = result_of(said).all_agree
-    assert found is not None and (found.raters, found.common) == (3, 10)
+    assert found is not None and (found.raters, found.common) == (("Ada", "Bob", "Cyd"), 10)
     assert found.value == pytest.approx((22 / 30 - 0.5) / 0.5)
 
 
 def test_fleiss_kappa_is_of_what_all_raters_have_judged() -> None:
     found = result_of({"Ada": counted(8, 7), "Bob": counted(8, 7), "Cyd": counted(8, 4)}).all_agree
     assert found is not None and (found.common, found.value) == (12, pytest.approx(1.0))
+
+
+def test_a_rater_of_a_single_ballot_takes_the_agreement_of_all_from_nobody() -> None:
+    said = dict.fromkeys(("Ada", "Bob", "Cyd"), counted(8, 4))
+    alone, joined = result_of(said).all_agree, result_of({**said, "Dan": counted(1, 0)}).all_agree
+    assert alone is not None and joined is not None
+    assert alone.value == joined.value == pytest.approx(1.0)
+    assert alone.sentence.startswith("All 3 raters have judged 12 ballots in common.")
+    assert joined.sentence.startswith(
+        "Of 4 raters, the 3 who judged at least 10 ballots (Ada, Bob and Cyd) have judged 12 in common."
+    )
+
+
+@pytest.mark.parametrize("many", [0, 2])
+def test_the_agreement_of_all_takes_three_raters_with_enough_ballots(many: int) -> None:
+    ballots = [counted(8, 4)] * many + [counted(1, 1)] * (3 - many)
+    found = result_of(dict(zip(("Ada", "Bob", "Cyd"), ballots, strict=True))).all_agree
+    assert found is not None and found.value is None
+    assert found.sentence == "Too few raters have judged 10 ballots or more to tell how far all of them agree."
 
 
 def test_two_raters_have_no_agreement_of_all() -> None:

@@ -137,10 +137,15 @@ def test_the_board_is_remembered(comparison: Comparison) -> None:
     assert comparison.board() == "compared-2"
 
 
-def test_speed_is_unknown_where_tokens_are() -> None:
-    told = ComparedAnswer(question=0, candidate=0, tokens=10, seconds=2.0)
+def test_speed_is_that_of_writing_without_the_wait_for_the_first_piece() -> None:
+    told = ComparedAnswer(question=0, candidate=0, tokens=11, seconds=7.0, first_seconds=5.0)
     assert told.tokens_per_second == 5.0
-    assert told.model_copy(update={"tokens": None}).tokens_per_second is None
+
+
+@pytest.mark.parametrize("unknown", [{"tokens": None}, {"tokens": 1}, {"first_seconds": None}, {"first_seconds": 7.0}])
+def test_speed_is_not_told_where_it_cannot_be_known(unknown: dict[str, float | None]) -> None:
+    told = ComparedAnswer(question=0, candidate=0, tokens=11, seconds=7.0, first_seconds=5.0)
+    assert told.model_copy(update=unknown).tokens_per_second is None
 
 
 def test_a_request_is_hashable_enough_to_be_frozen() -> None:

@@ -24,21 +24,21 @@ def run_on(folder: Path, *rows: tuple[str, str]) -> RunConfig:
 
 def test_test_questions_are_those_of_the_test_split_with_their_references(home: Home, tmp_path: Path) -> None:
     config = run_on(tmp_path, ("Learned?", "train"), ("Watched?", "validation"), ("Asked?", "test"))
-    (found,) = questions.test_questions(home, config)
+    (found,) = questions.held_out_questions(home, config)
     assert (found.text, found.reference, found.split, found.row) == ("Asked?", "A: Asked?", "test", 3)
 
 
 def test_without_a_test_split_the_validation_split_stands_in_and_says_so(home: Home, tmp_path: Path) -> None:
     config = run_on(tmp_path, ("Learned?", "train"), ("Watched?", "validation"))
-    assert [(q.text, q.split) for q in questions.test_questions(home, config)] == [("Watched?", "validation")]
+    assert [(q.text, q.split) for q in questions.held_out_questions(home, config)] == [("Watched?", "validation")]
 
 
 def test_where_everything_is_trained_on_there_are_no_test_questions(home: Home, tmp_path: Path) -> None:
-    assert questions.test_questions(home, run_on(tmp_path, ("Learned?", "train"))) == []
+    assert questions.held_out_questions(home, run_on(tmp_path, ("Learned?", "train"))) == []
 
 
 def test_every_test_question_of_the_sample_has_an_id_of_its_own(home: Home) -> None:
-    found = questions.test_questions(home, preset_config("demo"))
+    found = questions.held_out_questions(home, preset_config("demo"))
     assert found and len({question.id for question in found}) == len(found)
     assert {question.split for question in found} == {"test"}
 
@@ -61,4 +61,4 @@ def test_data_that_has_gone_is_said_to_have(home: Home, tmp_path: Path) -> None:
     config = run_on(tmp_path, ("Asked?", "test"))
     (tmp_path / "data.jsonl").unlink()
     with pytest.raises(DataError):
-        questions.test_questions(home, config)
+        questions.held_out_questions(home, config)

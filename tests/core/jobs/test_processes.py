@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core.jobs.processes import end_tree, left_after, tethered
+from core.jobs.processes import end_tree, family_bytes, left_after, tethered
 from core.paths import PROJECT
 
 LONG = 60.0
@@ -107,6 +107,16 @@ def test_a_zombie_of_another_process_has_ended() -> None:
         assert left_after([child], LONG) == []
         assert child.status() == psutil.STATUS_ZOMBIE
         assert end_tree(child)
+
+
+def test_the_memory_of_a_process_counts_what_it_has_started() -> None:
+    with tethered([sys.executable, "-c", "import time; time.sleep(600)"], os.environ) as child:
+        me, started = psutil.Process(), psutil.Process(child.pid)
+        while not started.children():
+            assert child.poll() is None
+        assert family_bytes(started) > started.memory_info().rss
+        assert family_bytes(me) > me.memory_info().rss
+    assert family_bytes(started) == family_bytes(None) == 0
 
 
 def test_what_still_lives_after_the_time_is_told() -> None:

@@ -35,7 +35,7 @@ def one_place(monkeypatch: pytest.MonkeyPatch) -> None:
 def held(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job is live as soon as it is started, and does nothing."""
 
-    def hold(job: JobFolder, home: Home) -> None:
+    def hold(job: JobFolder, home: Home, computes: bool = True) -> None:
         me = psutil.Process()
         job.write_status(replace(job.written_status(), state="running", pid=me.pid, created=me.create_time()))
 

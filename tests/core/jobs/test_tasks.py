@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from core.errors import DataError
 from core.jobs import tasks, worker
-from core.jobs.tasks import KINDS, Progress, Task, create_task
+from core.jobs.tasks import KINDS, REQUEST, Progress, Task, create_task, newest_task
 from core.paths import Home
 
 
@@ -86,3 +88,37 @@ def test_many_tasks_of_one_kind_never_push_out_what_another_kind_has_found(home:
 def test_a_task_says_what_it_was_asked(home: Home) -> None:
     task = Task(create_task(home, "add", {"a": 1, "b": 2}).folder)
     assert (task.kind(), task.arguments()) == ("add", {"a": 1, "b": 2})
+
+
+def asked(home: Home, kind: str, second: int, **arguments: Any) -> Task:
+    """A task that was asked at this second."""
+    task = create_task(home, kind, arguments)
+    os.utime(task.folder / REQUEST, (second, second))
+    return task
+
+
+def test_the_newest_task_with_these_arguments_is_found(home: Home) -> None:
+    asked(home, "add", 1, a=1)
+    wanted = asked(home, "add", 3, a=1, b=2)
+    asked(home, "add", 2, a=1)
+    asked(home, "add", 4, a=2)
+    asked(home, "refuse", 5, a=1)
+    assert newest_task(home, "add", {"a": 1}) == wanted
+
+
+def test_no_task_is_found_where_none_was_asked(home: Home) -> None:
+    assert newest_task(home, "add", {"a": 1}) is None
+
+
+def test_a_task_that_is_removed_meanwhile_is_passed_over(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept, removed = asked(home, "add", 1, a=1), asked(home, "add", 2, a=1)
+    kind = Task.kind
+
+    def kind_then_gone(task: Task) -> str:
+        found = kind(task)
+        if task == removed:
+            shutil.rmtree(task.folder)
+        return found
+
+    monkeypatch.setattr(Task, "kind", kind_then_gone)
+    assert newest_task(home, "add", {"a": 1}) == kept

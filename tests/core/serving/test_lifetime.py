@@ -4,28 +4,25 @@ from __future__ import annotations
 
 import os
 import stat
-import sys
-import threading
 import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from core.errors import ConfigError
+from core.jobs import server_guard
 from core.jobs.folder import JobFolder, Status
+from core.jobs.server_guard import ADDRESS, living_users
 from core.serving import lifetime
 from core.serving.lifetime import (
-    ADDRESS,
     IDLE_MINUTES,
     STOPPED,
     Lifetime,
-    guarded,
     leave,
-    living_users,
     use,
     write_address,
 )
+from tests.build_servers import ended_process
 
 MINUTE = 60.0
 
@@ -44,15 +41,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     now = [time.time()]
     monkeypatch.setattr(lifetime.time, "time", lambda: now[0])
     return now
-
-
-def ended_process() -> psutil.Process:
-    """A process that has ended, by its id and creation time."""
-    child = psutil.Popen([sys.executable, "-c", ""])
-    found = psutil.Process(child.pid)
-    found.create_time()
-    child.wait()
-    return found
 
 
 def test_a_server_that_nobody_asks_ends_after_its_idle_time(job: JobFolder, clock: list[float]) -> None:
@@ -121,19 +109,12 @@ def test_a_server_ends_when_its_last_user_has_ended(job: JobFolder) -> None:
     assert life.reason == "nobody uses it any more"
 
 
-def test_a_process_that_got_the_id_of_a_user_is_not_taken_for_it(job: JobFolder) -> None:
-    me = psutil.Process()
-    (job.folder / "users").mkdir()
-    (job.folder / "users" / f"{me.pid}-{me.create_time() - 100}").touch()
-    assert living_users(job.folder) == []
-
-
 def test_a_server_just_started_waits_a_moment_for_its_first_user(
     job: JobFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     life = Lifetime(job.folder)
     assert not life.over(time.time())
-    monkeypatch.setattr(lifetime, "_GRACE_SECONDS", -1.0)
+    monkeypatch.setattr(server_guard, "_GRACE_SECONDS", -1.0)
     assert life.over(time.time())
 
 
@@ -148,34 +129,3 @@ def test_a_request_to_stop_ends_it(job: JobFolder) -> None:
 def test_only_its_owner_can_read_the_token(job: JobFolder) -> None:
     write_address(job.folder, "http://127.0.0.1:1", "token")
     assert stat.S_IMODE((job.folder / ADDRESS).stat().st_mode) == 0o600
-
-
-def test_a_server_that_loads_is_asked_to_stop_when_its_user_has_ended(
-    job: JobFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(lifetime, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(lifetime, "_end_by_force", lambda job: pytest.fail("it had time left"))
-    gone = ended_process()
-    (job.folder / "users").mkdir()
-    (job.folder / "users" / f"{gone.pid}-{gone.create_time()}").touch()
-    with guarded(job):
-        write_address(job.folder, "http://127.0.0.1:1", "token")
-        guard = next(thread for thread in threading.enumerate() if thread.name == "guard")
-        while not job.stop_request.exists():
-            assert guard.is_alive()
-    assert not guard.is_alive()
-    assert not (job.folder / ADDRESS).exists(), "nobody may ask a server that has ended"
-
-
-def test_a_server_that_does_not_end_when_asked_to_is_ended_by_force(
-    job: JobFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ended = threading.Event()
-    monkeypatch.setattr(lifetime, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(lifetime, "_END_SECONDS", 0.01)
-    monkeypatch.setattr(lifetime.os, "_exit", lambda code: ended.set())
-    use(job)
-    job.stop_request.touch()
-    with guarded(job):
-        assert ended.wait(30)
-    assert job.written_status().state == "stopped"

@@ -12,10 +12,11 @@ from subprocess import PIPE, Popen
 import psutil
 import pytest
 
-from core.errors import ModelError
+from core.errors import ModelError, RunError
 from core.jobs import supervisor
-from core.jobs.folder import process
+from core.jobs.folder import JobFolder, Status, process
 from core.jobs.tasks import TRIAL
+from core.locks import locked
 from core.machine import Gpu, Machine
 from core.paths import PROJECT, Home
 from core.presets import preset_config
@@ -129,12 +130,39 @@ def test_a_run_or_preflight_finds_no_server_in_its_way(
 ) -> None:
     server = started(home, model)
     alive: list[bool] = []
-    monkeypatch.setattr(supervisor, "spawn", lambda job, home: alive.append(lives(pid_of(server))))
+    monkeypatch.setattr(supervisor, "spawn", lambda job, *_: alive.append(lives(pid_of(server))))
     run.write_status(replace(run.written_status(), state="stopped"))
     begin(home, run)
     assert alive == [False], "its memory is back before the job is started"
     with pytest.raises(ModelError, match="has ended: it was asked to stop"):
         endpoint_of(home, model)
+
+
+@pytest.mark.parametrize("begin", [launch_run, try_run])
+def test_no_server_can_start_before_the_run_that_ended_the_others_counts_as_live(
+    begin: Callable[[Home, Run], None], home: Home, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write, kept_out = JobFolder.write_status, []
+
+    def look() -> None:
+        try:
+            with locked(home.root / "servers.lock", 0, "busy", RunError):
+                kept_out.append(False)
+        except RunError:
+            kept_out.append(True)
+
+    def write_status(job: JobFolder, status: Status, sync: bool = True) -> None:
+        look()
+        write(job, status, sync)
+
+    monkeypatch.setattr(supervisor, "spawn", lambda job, *_: look())
+    run.write_status(replace(run.written_status(), state="stopped"))
+    monkeypatch.setattr(supervisor, "clear_servers", lambda home, gpus: look())
+    monkeypatch.setattr(JobFolder, "write_status", write_status)
+    begin(home, run)
+    *before, after = kept_out
+    assert len(before) >= 2 and all(before)
+    assert not after, "while the job starts, servers may, beside it"
 
 
 def test_a_run_on_another_gpu_leaves_a_server_alone(
@@ -155,7 +183,7 @@ def test_a_server_that_does_not_end_when_a_run_needs_its_memory_is_killed(
     server = started(home, model)
     found = psutil.Process(pid_of(server))
     found.suspend()
-    monkeypatch.setattr("core.jobs.room._SERVER_SECONDS", 0.1)
+    monkeypatch.setattr("core.jobs.server_tasks._END_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "spawn", lambda job, home: None)
     launch_run(home, run)
     assert not lives(found.pid)
@@ -182,11 +210,11 @@ def test_what_a_live_run_will_still_take_does_not_count_as_free(
 ) -> None:
     machine = replace(Machine.inspect(home), gpus=(), free_memory_bytes=2_000_000_000)
     before = need(model.model, home, machine, ())
-    assert before is not None and before.fits and before.promised == 0
+    assert before.fits and before.promised == 0
     run = run_of(home, base)
     me = psutil.Process()
     run.write_status(replace(run.written_status(), state="running", pid=me.pid, created=me.create_time()))
-    monkeypatch.setattr("core.serving.memory._held", lambda run, status: 1_000_000)
+    monkeypatch.setattr("core.serving.memory.family_bytes", lambda process: 1_000_000)
     monkeypatch.setattr(Machine, "inspect", lambda home: machine)
     with pytest.raises(ModelError, match=r"2.0 GB are free, of which the run that is going on needs \d"):
         ensure(home, model)
@@ -198,7 +226,7 @@ def test_on_a_gpu_its_own_memory_counts(home: Home, base: Path) -> None:
     machine = replace(Machine.inspect(home), gpus=gpus, packages={"torch": "2.10.0"})
     llama = "meta-llama/Llama-3.1-8B-Instruct"
     found = [need(llama, home, machine, (name,)) for name in ("0", "1")]
-    assert [(one.free, one.fits, one.place) for one in found if one] == [
+    assert [(one.free, one.fits, one.place) for one in found] == [
         (9_000_000_000, False, "GPU memory"),
         (70_000_000_000, True, "GPU memory"),
     ]
