@@ -49,7 +49,7 @@ class Started:
 
 def server_progress(home: Home) -> Progress:
     """That of a new server task which this process uses."""
-    task = create_task(home, "serve_model", {"model": "m", "max_rank": 16, "port": 0})
+    task = create_task(home, "serve_model", {"model": "some/model", "max_rank": 16, "port": 0})
     use(task)
     return Progress(task)
 
@@ -68,7 +68,7 @@ def run_instead(monkeypatch: pytest.MonkeyPatch, *program: str) -> list[Path]:
 
 def serve(home: Home, progress: Progress, port: int = 0) -> Any:
     """The task itself."""
-    return vllm.serve(home, {"model": str(home.root), "max_rank": 16, "port": port}, progress)
+    return vllm.serve(home, {"model": "some/model", "max_rank": 16, "port": port}, progress)
 
 
 @contextmanager

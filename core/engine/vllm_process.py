@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -59,27 +60,38 @@ def await_healthy(
     url: str,
     patience: Patience,
     look: Callable[[], None],
-    socket: Path | None = None,
+    path: Path | None = None,
 ) -> None:
     """Wait until vLLM can be asked.
 
     Args:
         look: is called every half second, and may raise to break the wait off.
-        socket: the Unix socket at which it answers, in place of the host and port of `url`.
+        path: the Unix socket at which it answers, in place of the host and port of `url`.
 
     Raises:
         ModelError: it has ended, or is not ready in time.
     """
     end = time.monotonic() + patience.seconds
-    transport = httpx.HTTPTransport(verify=False, trust_env=False, uds=str(socket) if socket else None)
+    transport = httpx.HTTPTransport(verify=False, trust_env=False, uds=str(path) if path else None)
     with httpx.Client(transport=transport, trust_env=False) as client:
-        while not _healthy(client, url):
+        while not (_listens(path) and _healthy(client, url)):
             look()
             if process.poll() is not None:
                 raise ModelError(patience.ended)
             if time.monotonic() > end:
                 raise ModelError(patience.late)
             time.sleep(_POLL_SECONDS)
+
+
+def _listens(path: Path | None) -> bool:
+    """Whether somebody listens at a Unix socket.
+
+    Asked on its own, as httpcore never closes a socket that it could not connect.
+    """
+    if path is None:
+        return True
+    with socket.socket(socket.AF_UNIX) as trial:
+        return trial.connect_ex(os.fspath(path)) == 0
 
 
 def _healthy(client: httpx.Client, url: str) -> bool:

@@ -49,15 +49,11 @@ print(ordinary, libc.prctl(3, 0, 0, 0, 0))
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has /proc/<id>/environ")
 @pytest.mark.parametrize("beginning", [ALONE, WORKER, QUEUE, TETHER], ids=["alone", "worker", "queue", "tether"])
 def test_a_process_closes_itself_to_others_of_the_same_user(beginning: str, home: Home) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM.format(beginning=beginning), str(home.root)],
-        cwd=PROJECT,
-        stdin=subprocess.PIPE,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert done.stdout.split() == ["1", "0"]
+    command = [sys.executable, "-c", PROGRAM.format(beginning=beginning), str(home.root)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, cwd=PROJECT, stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None  # and its input stays open: a tethered one ends with it
+        assert process.stdout.read().split() == ["1", "0"]
 
 
 @pytest.fixture

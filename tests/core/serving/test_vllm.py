@@ -23,10 +23,11 @@ import socket, sys, threading
 with socket.socket(socket.AF_UNIX) as own:
     own.bind(sys.argv[1])
     own.listen()
-    with own.accept()[0] as first:
-        first.recv(65536)
-        first.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
-        threading.Event().wait()
+    while True:
+        with own.accept()[0] as first:
+            if first.recv(65536):
+                first.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 0\\r\\n\\r\\n")
+                threading.Event().wait()
 """
 """Says once that it is well and nothing from then on."""
 
