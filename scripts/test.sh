@@ -28,9 +28,11 @@ export OMP_WAIT_POLICY=PASSIVE
 export HF_HUB_OFFLINE=1
 
 step "Tests ($scope), browser: $CHROMIUM"
+# Two processes, each with whole files: much of a test's time is waiting for a job, a server or a browser.
+pytest=("$bin/python" -m pytest -n 2 --dist loadfile)
 case $scope in
-quick) "$bin/python" -m pytest -m "not slow" --durations=10 ;;
-all) "$bin/python" -m pytest --durations=20 ;;
+quick) "${pytest[@]}" -m "not slow" --durations=10 ;;
+all) "${pytest[@]}" --durations=20 ;;
 *)
     echo "test.sh takes lint, quick or all, not '$scope'." >&2
     exit 2
