@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -10,9 +12,25 @@ import pytest
 
 from core.jobs import server_guard
 from core.jobs.folder import JobFolder, Status
+from core.jobs.processes import left_after
 from core.jobs.server_guard import ADDRESS, guarded, living_users
+from core.paths import PROJECT
 from core.serving.lifetime import use, write_address
 from tests.build_servers import ended_process
+
+SECONDS = 60.0
+NEVER_ENDS = """
+import subprocess, sys, threading
+from pathlib import Path
+from core.jobs import server_guard
+from core.jobs.folder import JobFolder
+server_guard._LOOK_SECONDS = server_guard._END_SECONDS = 0.01
+waits = "import threading; threading.Event().wait()"
+child = subprocess.Popen([sys.executable, "-c", waits], stdout=subprocess.DEVNULL)
+print(child.pid, flush=True)
+with server_guard.guarded(JobFolder(Path(sys.argv[1]))):
+    threading.Event().wait()
+"""
 
 
 @pytest.fixture
@@ -47,15 +65,13 @@ def test_a_server_that_loads_is_asked_to_stop_when_its_user_has_ended(
     assert not (job.folder / ADDRESS).exists(), "nobody may ask a server that has ended"
 
 
-def test_a_server_that_does_not_end_when_asked_to_is_ended_by_force(
-    job: JobFolder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ended = threading.Event()
-    monkeypatch.setattr(server_guard, "_LOOK_SECONDS", 0.01)
-    monkeypatch.setattr(server_guard, "_END_SECONDS", 0.01)
-    monkeypatch.setattr(server_guard.os, "_exit", lambda code: ended.set())
+def test_a_server_that_does_not_end_when_asked_to_is_ended_by_force_with_all_it_has_started(job: JobFolder) -> None:
     use(job)
     job.stop_request.touch()
-    with guarded(job):
-        assert ended.wait(30)
+    command = [sys.executable, "-c", NEVER_ENDS, str(job.folder)]
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        child = psutil.Process(int(server.stdout.readline()))
+        assert server.wait(SECONDS) == 0
+    assert left_after([child], SECONDS) == []
     assert job.written_status().state == "stopped"
