@@ -53,12 +53,10 @@ def main(folder: Path, root: Path) -> int:
 
 def _work(job: Task | Run, home: Home) -> int:
     _say_hello(job)
-    if isinstance(job, Run):
-        with suppress(OSError):  # then the disk is full already
-            _reserve(job).write_bytes(bytes(_RESERVE_BYTES))
     _stop_on_signals(job)
     try:
         _tidy(job)
+        _take_reserve(job)
         _perform(job, home)
     except StudioError as error:
         return _failed(job, str(error), isinstance(error, OutOfMemory))
@@ -67,6 +65,8 @@ def _work(job: Task | Run, home: Home) -> int:
         with suppress(OSError):  # no room for the log either
             traceback.print_exc()
         return code
+    finally:
+        _reserve(job).unlink(missing_ok=True)
     return 0
 
 
@@ -96,6 +96,12 @@ def _tidy(job: Task | Run) -> None:
         _reserve(job).unlink(missing_ok=True)
         for half in job.half_written_checkpoints():
             shutil.rmtree(half, ignore_errors=True)
+
+
+def _take_reserve(job: Task | Run) -> None:
+    if isinstance(job, Run):
+        with suppress(OSError):  # then the disk is full already
+            _reserve(job).write_bytes(bytes(_RESERVE_BYTES))
 
 
 def _reserve(job: JobFolder) -> Path:

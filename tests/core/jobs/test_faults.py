@@ -17,7 +17,7 @@ from filelock import FileLock
 
 from core.config import RunConfig, with_changes
 from core.errors import RunError
-from core.jobs import readiness, supervisor
+from core.jobs import readiness, supervisor, worker
 from core.jobs.folder import Status, process
 from core.paths import Home
 from core.presets import preset_config
@@ -129,6 +129,24 @@ def test_a_run_on_a_disk_that_fills_up_keeps_what_was_saved_and_goes_on_when_the
     supervisor.stop_now(run)
     steps = [metrics.step for metrics in latest_metrics(read_events(run.events))]
     assert steps == list(range(1, steps[-1] + 1))
+
+
+def test_a_job_has_room_for_its_last_words_whatever_it_was_that_filled_the_disk(
+    small_disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(job: Run, home: Home) -> None:
+        with (small_disk / "filling").open("wb", buffering=0) as file:
+            while file.write(bytes(1024)) == 1024:
+                pass
+        file.write(b"no room")
+
+    home = Home.open(small_disk / "home")
+    run = create_run(home, preset_config("demo"))
+    monkeypatch.setattr(worker, "_perform", fill)
+    monkeypatch.setattr(worker, "_stop_on_signals", lambda job: None)
+    assert worker._work(run, home) == 2
+    status = run.written_status()
+    assert (status.state, "is full" in status.error) == ("failed", True)
 
 
 def children(run: Run) -> list[psutil.Process]:
