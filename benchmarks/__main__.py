@@ -1,7 +1,8 @@
 """`python -m benchmarks [NAME …]`: run benchmarks and keep their results under `benchmarks/results/`.
 
-Without a name: step, scoring, weight_map, sliders, interface, preview, report, serving. `learning` trains the demo
-four times, about half an hour. `long_run` first writes a run of a million steps, several minutes and 3 GB.
+Without a name: step, scoring, weight_map, sliders, interface, preview, report, serving, evaluating, evidence.
+`learning` trains the demo four times, about half an hour. `long_run` first writes a run of a million steps, several
+minutes and 3 GB.
 """
 
 from __future__ import annotations
@@ -14,7 +15,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import interface, learning, long_run, preview, report, scoring, serving, sliders, step, weight_map
+from benchmarks import (
+    evaluating,
+    evidence,
+    interface,
+    learning,
+    long_run,
+    preview,
+    report,
+    scoring,
+    serving,
+    sliders,
+    step,
+    weight_map,
+)
 from benchmarks.conditions import machine
 from core.errors import StudioError
 from core.paths import Home
@@ -30,9 +44,22 @@ BENCHMARKS: dict[str, Callable[[Home], dict[str, Any]]] = {
     "preview": preview.measure,
     "report": report.measure,
     "serving": serving.measure,
+    "evaluating": evaluating.measure,
+    "evidence": evidence.measure,
     "learning": learning.measure,
 }
-USUAL = ("step", "scoring", "weight_map", "sliders", "interface", "preview", "report", "serving")
+USUAL = (
+    "step",
+    "scoring",
+    "weight_map",
+    "sliders",
+    "interface",
+    "preview",
+    "report",
+    "serving",
+    "evaluating",
+    "evidence",
+)
 
 
 def main() -> int:

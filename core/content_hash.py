@@ -22,3 +22,12 @@ def content_hash(texts: Iterable[str], kind: str = "") -> bytes:
         digest.update(len(encoded).to_bytes(8, "big"))
         digest.update(encoded)
     return digest.digest()
+
+
+def answers_hash(texts: Iterable[str]) -> str:
+    """Names the answers that are judged together, in the order in which they are shown; 64 hexadecimal digits.
+
+    >>> answers_hash(["Rest.", "Walk."]) == answers_hash(["Walk.", "Rest."])
+    False
+    """
+    return content_hash(texts, "answers").hex()

@@ -31,7 +31,8 @@ class Row:
     Attributes:
         number: the line or row of the file it came from, or its row in the source of a prepared data set, from 1.
         split: only rows of `train` are trained on; rows of a file without a `split` column are all `train`.
-        carried: the texts of the further columns of a prepared data set by name, "" where a cell is empty.
+        carried: the texts of the further columns by name, "" where a cell is empty: those that a prepared data set
+            carries, or all of a plain file.
     """
 
     number: int
@@ -147,13 +148,15 @@ def _refuse_changed(expected: str, found: str, name: str) -> None:
 
 def _file_rows(path: Path, data: DataConfig) -> list[Row]:
     rows: list[Row] = []
+    own = {data.question, data.answer, SPLIT}
     empty: dict[str, list[str]] = {data.question: [], data.answer: []}
     for place, record in read_records(path, (data.question, data.answer)):
         question, answer = ((record.cells[name] or "").strip() for name in (data.question, data.answer))
         for name, text in ((data.question, question), (data.answer, answer)):
             if not text:
                 empty[name].append(place)
-        rows.append(Row(record.line, question, answer, _split(record.cells.get(SPLIT), place, path)))
+        carried = {name: text or "" for name, text in record.cells.items() if name not in own}
+        rows.append(Row(record.line, question, answer, _split(record.cells.get(SPLIT), place, path), carried))
     for name, places in empty.items():
         if places:
             raise DataError(

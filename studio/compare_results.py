@@ -20,6 +20,8 @@ from studio import (
     compare_names,
     compare_sealed,
     compare_state,
+    evaluate_state,
+    navigation,
     output,
 )
 from studio.compare_open import Opened
@@ -215,6 +217,13 @@ def actions(home: Home, opened: Opened) -> None:
                 on_click=compare_state.show_view,
                 args=(compare_state.BLIND,),
             )
+        if st.button(
+            "Evaluate these answers",
+            icon=navigation.EVALUATE.icon,
+            key="compare.evaluate",
+            help="By language models as judges or by automatic metrics, with intervals, tests and a report.",
+        ):
+            st.switch_page(navigation.EVALUATE.path, query_params=evaluate_state.batch_query(opened.id))
         st.download_button(
             "Answers as CSV",
             data=partial(csv, results),  # made when it is clicked

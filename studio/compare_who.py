@@ -14,6 +14,7 @@ from core.serving.adapter_files import CONFIG
 from core.serving.candidates import Candidate, candidates_of, offered, parse_candidate
 from studio import compare_names, compare_state, forms, navigation, output, state
 from studio.compare_open import Opened
+from studio.navigation import Entry
 
 MOST = 8
 _WHERE, _MODEL, _GGUF, _URL, _REMOTE = (
@@ -70,26 +71,33 @@ def first_pair(everybody: Sequence[Candidate]) -> list[Candidate]:
 
 
 def compare_button(run: Run, key: str) -> None:
-    """A button that opens the Compare page with a run's model beside the model it was trained from.
+    """A button that opens the Compare page with a run's model beside the model it was trained from."""
+    note = "Asks the model before and after training the same questions, side by side."
+    _pair_button(run, key, "Compare with the base model", navigation.COMPARE, note)
+
+
+def evaluate_button(run: Run, key: str) -> None:
+    """A button that opens the set-up of an evaluation of a run's model against the model it was trained from."""
+    note = "Tells on test questions whether the model after training is better, with judges, intervals and a report."
+    _pair_button(run, key, "Evaluate", navigation.EVALUATE, note)
+
+
+def _pair_button(run: Run, key: str, label: str, page: Entry, note: str) -> None:
+    """A button that opens a page with a run's model and its base model chosen.
 
     Nothing for a run that is live, whose memory a model server would want, or that has saved no adapter yet.
     """
     saved = run.checkpoint_steps() or (run.adapter / CONFIG).is_file()
     if run.status().live or not saved:
         return
-    if not st.button(
-        "Compare with the base model",
-        icon=":material/forum:",
-        key=key,
-        help="Asks the model before and after training the same questions, side by side.",
-    ):
+    if not st.button(label, icon=page.icon, key=key, help=note):
         return
     try:
         pair = first_pair(candidates_of(run))
     except StudioError as error:
         output.problem(error)
         return
-    st.switch_page(navigation.COMPARE.path, query_params=compare_state.query([str(one) for one in pair], run.id))
+    st.switch_page(page.path, query_params=compare_state.query([str(one) for one in pair], run.id))
 
 
 def _add_button(home: Home, current: Sequence[Candidate]) -> None:

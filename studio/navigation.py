@@ -33,7 +33,8 @@ REWARDS = Entry("rewards.py", "Rewards", ":material/balance:")
 TRAIN = Entry("train.py", "Train", ":material/model_training:")
 RUNS = Entry("runs.py", "Runs", ":material/list_alt:")
 COMPARE = Entry("compare.py", "Compare", ":material/forum:")
-ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN, RUNS, COMPARE)
+EVALUATE = Entry("evaluate.py", "Evaluate", ":material/fact_check:")
+ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN, RUNS, COMPARE, EVALUATE)
 """In the order of the menu; the first is the one that opens."""
 
 

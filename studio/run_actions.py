@@ -43,6 +43,7 @@ def buttons(home: Home, run: Run) -> None:
     elif now in ("stopped", "failed", "interrupted"):
         _resume(home, run)
     compare_who.compare_button(run, "compare_base")
+    compare_who.evaluate_button(run, "evaluate_run")
     st.button(
         "Clone",
         icon=":material/content_copy:",

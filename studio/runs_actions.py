@@ -28,6 +28,7 @@ def bar(home: Home, lines: Sequence[RunLine]) -> None:
             st.switch_page(navigation.TRAIN.path, query_params=state.run_query(ids[0]))
         if len(lines) == 1:
             compare_who.compare_button(lines[0].run, "runs.ask")
+            compare_who.evaluate_button(lines[0].run, "runs.evaluate")
         if len(lines) > 1:
             _compare_button(ids)
         if st.button("Title and tags", icon=":material/label:", key="runs.label"):

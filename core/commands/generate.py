@@ -39,9 +39,14 @@ def add_generate_verb(verbs: Any) -> None:
     parser.add_argument("candidates", metavar="CANDIDATE", nargs="+", help=forms)
     asked = parser.add_mutually_exclusive_group(required=True)
     asked.add_argument("--question", metavar="TEXT", help="what to ask")
-    asked.add_argument("--test", type=_positive, metavar="N", help="the first N questions held out of the run's data")
+    asked.add_argument("--test", type=positive, metavar="N", help="the first N questions held out of the run's data")
     parser.add_argument("--reference", default="", metavar="TEXT", help="the reference answer to --question")
     parser.add_argument("--run", metavar="RUN", help="whose prompt, reward and data count (default: the first named)")
+    add_decoding_options(parser)
+
+
+def add_decoding_options(parser: argparse.ArgumentParser) -> None:
+    """The options that say how tokens are chosen; `decoding_of` reads them."""
     for name, kind, text in (
         ("temperature", float, "0 always takes the likeliest token (default: 0.7)"),
         ("top-p", float, "share of probability that tokens are drawn from (default: 1)"),
@@ -81,19 +86,36 @@ def generate(options: argparse.Namespace, home: Home) -> Any:
 
 def _request(options: argparse.Namespace, home: Home) -> ComparisonRequest:
     candidates = [parse_candidate(text, home) for text in options.candidates]
-    named = options.run or next((candidate.run for candidate in candidates if candidate.run), "")
-    run = find_run(home, named) if named else None
-    config = run.config() if run else preset_config("demo")
-    given = {name: getattr(options, name) for name in ("temperature", "top_p", "max_tokens", "seed")}
+    run, config = run_and_config(options.run, candidates, home)
     return make_request(
         title="" if options.test else options.question[:200],
-        run=run.id if run else "",
+        run=run,
         candidates=candidates,
         questions=_questions(options, home, config),
         prompt=config.prompt,
-        decoding={name: value for name, value in given.items() if value is not None},
+        decoding=decoding_of(options),
         reward=config.reward,
     )
+
+
+def decoding_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What was said of how tokens are chosen, by the names of `core.serving.client.Decoding`."""
+    given = {name: getattr(options, name) for name in ("temperature", "top_p", "max_tokens", "seed")}
+    return {name: value for name, value in given.items() if value is not None}
+
+
+def run_and_config(named: str | None, candidates: Sequence[Candidate], home: Home) -> tuple[str, RunConfig]:
+    """The id and configuration of the run whose prompt, reward and data count: the named one, else the first run among
+    the candidates, else none, with the demo's configuration.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    wanted = named or next((candidate.run for candidate in candidates if candidate.run), "")
+    if not wanted:
+        return "", preset_config("demo")
+    run = find_run(home, wanted)
+    return run.id, run.config()
 
 
 def _questions(options: argparse.Namespace, home: Home, config: RunConfig) -> Sequence[Question | Mapping[str, str]]:
@@ -164,7 +186,8 @@ def plain(text: str) -> str:
     return "".join(character for character in text if character.isprintable() or character in "\n\t")
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """A whole number from 1 on, for an option's `type`."""
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} must be 1 or more")

@@ -63,12 +63,7 @@ def compare(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, A
         StorageError: the disk is full.
     """
     comparison = find_comparison(home, str(arguments["comparison"]))
-    release = answering_alone(comparison)
-    try:
-        asyncio.run(_Batch(home, comparison, tell).run())
-        board = keep_board(home, comparison)
-    finally:
-        release()
+    board = answer_all(home, comparison, tell)
     answers = comparison.answers()
     request = comparison.request()
     return {
@@ -77,6 +72,25 @@ def compare(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, A
         "unscored": len(to_score(answers)),
         "board": board,
     }
+
+
+def answer_all(home: Home, comparison: Comparison, tell: Tell) -> str:
+    """Ask what has no whole answer, score what has no scores, and keep the board; also for tasks that go on from there.
+
+    Returns:
+        The id of the board; empty where nothing was answered.
+
+    Raises:
+        RunError: somebody else answers it.
+        StorageError: the disk is full.
+        TaskStopped: the user asked to stop; what was answered is kept.
+    """
+    release = answering_alone(comparison)
+    try:
+        asyncio.run(_Batch(home, comparison, tell).run())
+        return keep_board(home, comparison)
+    finally:
+        release()
 
 
 class _Batch:

@@ -26,6 +26,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core.config import PromptConfig, RewardConfig, validation_sentence
 from core.errors import ConfigError, DataError, RunError, StorageError
+from core.evaluate.folders import folders_that_judge
 from core.json_lines import LineWriter, finished, objects
 from core.locks import locked
 from core.paths import Home, is_name, new_folder, storage_error, write_json
@@ -275,21 +276,39 @@ def answering_alone(comparison: Comparison) -> Callable[[], None]:
 def delete_comparison(home: Home, comparison: Comparison) -> None:
     """Remove a comparison with its answers and the votes on it; those that the reward lab has taken over stay there.
 
-    It is first moved to `<home>/trash`, in one step, so that no list ever shows half of it.
+    Raises:
+        RunError: it is being answered, or an evaluation judges its answers.
+        StorageError: its files cannot be moved or removed.
+    """
+    release = answering_alone(comparison)
+    try:
+        _refuse_judged(home, comparison)
+        throw_away(home, comparison.folder)
+    finally:
+        release()
+
+
+def _refuse_judged(home: Home, comparison: Comparison) -> None:
+    judging = [folder.name for folder in folders_that_judge(home, comparison.id)]
+    if judging:
+        raise RunError(
+            f"The answers of {comparison.id} are what {' and '.join(judging)} is about, and its evidence needs them. "
+            "Delete that evaluation first."
+        )
+
+
+def throw_away(home: Home, folder: Path) -> None:
+    """Remove a folder. It is first moved to `<home>/trash`, in one step, so that no list ever shows half of it.
 
     Raises:
-        RunError: it is being answered.
-        StorageError: its files cannot be moved or removed.
+        StorageError: it cannot be moved or removed.
     """
     trash = home.root / "trash"
     trash.mkdir(exist_ok=True)
-    release = answering_alone(comparison)
-    place = new_folder(trash, f"{comparison.id}-{time.strftime('%Y%m%d-%H%M%S')}")
+    place = new_folder(trash, f"{folder.name}-{time.strftime('%Y%m%d-%H%M%S')}")
     try:
-        comparison.folder.rename(place)
+        folder.rename(place)
         shutil.rmtree(place)
     except OSError as error:
-        said = f"{comparison.id} cannot be removed ({error.strerror}). Look into {trash}, and remove it by hand."
-        raise storage_error(error, comparison.folder) or StorageError(said) from error
-    finally:
-        release()
+        said = f"{folder.name} cannot be removed ({error.strerror}). Look into {trash}, and remove it by hand."
+        raise storage_error(error, folder) or StorageError(said) from error

@@ -37,6 +37,7 @@ KINDS: Mapping[str, str] = {
     "serve_score": "core.engine.serving.scores:serve",
     "compare": "core.compare.batch:compare",
     "blind_results": "core.compare.blind_results:results_task",
+    "evaluate": "core.evaluate.task:evaluate",
 }
 """What each kind of task calls, as `module:function`: `function(home, arguments, progress)` returns its result."""
 SERVERS = ("serve_model", "serve_score")

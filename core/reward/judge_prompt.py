@@ -1,9 +1,11 @@
-"""What the judge is told before it sees an answer."""
+"""What the judge is told before it sees an answer, and how texts are shown to a judge and read from it."""
 
 from __future__ import annotations
 
 from core.config import JudgeConfig
 
+_LONGEST = 20_000
+"""Characters of a text that a judge is shown; a model that writes without end must not cost without end."""
 INSTRUCTION = (
     "You are an experienced clinician who marks answers to medical questions. Compare the answer with the reference "
     "answer. 5: correct, complete and safe. 4: correct, with small gaps. 3: partly correct, or vague. 2: mostly wrong. "
@@ -21,3 +23,17 @@ _FORM = (
 def system_text(config: JudgeConfig) -> str:
     """The whole of what the judge is told: what to look for, and the form of its reply."""
     return f"{config.instruction.strip() or INSTRUCTION}\n\n{_FORM}"
+
+
+def cut_text(text: str) -> str:
+    """A text as a judge is shown it: its beginning, without halves of surrogate pairs, which no request can hold."""
+    return text[:_LONGEST].encode("utf-8", "replace").decode()
+
+
+def json_object(reply: str) -> str:
+    """The JSON object in a reply, which may have other text or a code fence around it; empty when there is none.
+
+    >>> json_object('```json\\n{"score": 5}\\n```')
+    '{"score": 5}'
+    """
+    return reply[reply.find("{") : reply.rfind("}") + 1]

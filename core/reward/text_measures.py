@@ -28,6 +28,15 @@ def fluency(mean_loss: float) -> float:
     return 1.0 / (1.0 + math.exp(min(mean_loss, 50.0)) / PERPLEXITY_SCALE)
 
 
+def perplexity_of(fluency: float) -> float | None:
+    """The perplexity that earns a fluency; None for 0, which only an empty text has.
+
+    >>> perplexity_of(0.5), perplexity_of(0.0)
+    (20.0, None)
+    """
+    return PERPLEXITY_SCALE * (1.0 / fluency - 1.0) if fluency > 0 else None
+
+
 def repetition(text: str, size: int = 3) -> float:
     """The share of word n-grams that have been said before: 0 for none, near 1 for a text that goes round in circles.
 

@@ -171,9 +171,22 @@ def test_carried_columns_come_with_each_row_and_empty_cells_are_empty_texts(home
     assert carried == {n: {"ward": "7", "code": code} for n, code in enumerate(("I21", "", "", "I50"), start=1)}
 
 
-def test_rows_without_carried_columns_carry_nothing_and_rows_can_be_in_sets(home: Home) -> None:
+def test_a_plain_file_carries_all_its_further_columns(home: Home, tmp_path: Path) -> None:
+    data = write(tmp_path, "a.csv", "Q,answer,split,type,code\nWhy?,So.,test,physiology,\nHow?,Thus.,,,I21\n")
+    rows = read_rows(data.model_copy(update={"question": "Q"}), home)
+    assert [row.carried for row in rows] == [{"type": "physiology", "code": ""}, {"type": "", "code": "I21"}]
+
+
+def test_a_file_without_further_columns_carries_nothing(home: Home, tmp_path: Path) -> None:
+    assert read_rows(write(tmp_path, "a.jsonl", ROW), home)[0].carried == {}
+
+
+def test_the_sample_says_of_which_type_each_question_is(home: Home) -> None:
+    assert {row.carried["type"] for row in read_rows(DataConfig(), home)} >= {"physiology", "drug_interaction"}
+
+
+def test_rows_can_be_in_sets(home: Home) -> None:
     rows = read_rows(DataConfig(), home)
-    assert all(row.carried == {} for row in rows)
     assert len(set(rows)) == len(rows)
 
 

@@ -1,0 +1,1 @@
+"""Evaluates what models answered: judges, automatic metrics, statistics, evidence."""
