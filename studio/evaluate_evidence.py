@@ -45,7 +45,7 @@ def draw(home: Home, found: Opened, running: bool) -> None:
         _main(found, there)
         _single(found, [file for file in there if file.name not in (REPORT, PACK)])
     with st.container(horizontal=True, vertical_alignment="center"):
-        evaluate_progress.count_again(home, found, running)
+        evaluate_progress.count_again(home, found, "evaluate.count_again", disabled=running)
         evaluate_delete.button(home, found)
 
 

@@ -19,7 +19,7 @@ def draw(number: int, only: bool) -> JudgeSettings | None:
         ValidationError: what is entered is no judge.
     """
     model_key, url_key = _key(number, "model"), _key(number, "url")
-    name, address, more, away = st.columns([5, 7, 3, 1], vertical_alignment="bottom")
+    name, address, more, away = st.columns([5, 7, 3, 2], vertical_alignment="bottom")
     with name:
         state.begin(model_key, JudgeSettings().model if number == 0 else "")
         st.text_input(
@@ -41,12 +41,10 @@ def draw(number: int, only: bool) -> JudgeSettings | None:
         speed = _speed(number)
     with away:
         st.button(
-            "",
-            icon=":material/close:",
+            "Remove",
             key=_key(number, "remove"),
             type="tertiary",
             disabled=only,
-            help="Take this judge away",
             on_click=evaluate_state.remove_judge,
             args=(number,),
         )

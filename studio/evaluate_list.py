@@ -54,7 +54,7 @@ def lines(home: Home) -> list[Line]:
 def _result(found: Opened) -> str:
     if found.is_sealed:
         return _SEALED
-    results = evaluate_open.results(found)
+    results = evaluate_open.kept_results(found.evaluation)
     return evaluate_tables.short_result(results) if results else _NOT_YET
 
 

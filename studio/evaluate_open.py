@@ -8,12 +8,15 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.compare.comparison import ComparisonRequest
+from core.compare.blind_votes import ended_at
+from core.compare.comparison import Comparison, ComparisonRequest
 from core.errors import StudioError
+from core.evaluate.answer_metrics import AnswerMetrics
 from core.evaluate.evaluation import Evaluation, comparison_of, find_evaluation
 from core.evaluate.judge_texts import JudgeTexts
 from core.evaluate.judging import standing_verdicts
 from core.evaluate.limits import limits
+from core.evaluate.metrics import standing_metrics
 from core.evaluate.request import EvaluationRequest
 from core.evaluate.results import EvaluationResults
 from core.evaluate.verdicts import Call, Verdict
@@ -79,10 +82,17 @@ def read(home: Home, evaluation: Evaluation) -> Opened:
     Raises:
         DataError: it, or its comparison, is gone or damaged.
     """
-    comparison = comparison_of(home, evaluation)
-    request = comparison.request()
-    answers = compare_open.Opened(comparison, request)
-    return Opened(evaluation, evaluation.request(), answers, compare_names.names(home, request.candidates))
+    request, comparison, asked = _requests(str(home.root), str(evaluation.folder))
+    answers = compare_open.Opened(comparison, asked)
+    return Opened(evaluation, request, answers, compare_names.names(home, asked.candidates))
+
+
+@st.cache_resource(max_entries=200, show_spinner=False)
+def _requests(root: str, folder: str) -> tuple[EvaluationRequest, Comparison, ComparisonRequest]:
+    """Requests are never changed, so they are read once; what candidates are called may change."""
+    evaluation = Evaluation(Path(folder))
+    comparison = comparison_of(Home(Path(root)), evaluation)
+    return evaluation.request(), comparison, comparison.request()
 
 
 def results(found: Opened) -> EvaluationResults | None:
@@ -119,10 +129,7 @@ def verdicts(found: Opened) -> Mapping[Call, Verdict]:
 
 def standing(found: Opened) -> Mapping[Call, Verdict]:
     """Those of the latest verdicts that fit what judges are told and the answers as they are now."""
-    stamps = (
-        _stamp(found.evaluation.folder / "verdicts.jsonl"),
-        _stamp(found.answers.comparison.folder / "answers.jsonl"),
-    )
+    stamps = [_stamp(file) for file in (found.evaluation.folder / "verdicts.jsonl", _answers_file(found))]
     return _standing(found.id, stamps, found)
 
 
@@ -137,6 +144,31 @@ def _standing(evaluation: str, stamps: Sequence[tuple[int, int]], _found: Opened
 def _verdicts(folder: str, size: int, changed: int) -> dict[Call, Verdict]:
     """The verdicts in a file of this size that was last changed then; a page asks for them at every refresh."""
     return Evaluation(Path(folder)).verdicts()
+
+
+def metrics(found: Opened) -> Mapping[tuple[int, int], AnswerMetrics]:
+    """The latest metrics of each answer that are of the text as it is now, by question and candidate."""
+    stamps = [_stamp(file) for file in (found.evaluation.folder / "metrics.jsonl", _answers_file(found))]
+    return _metrics(found.id, stamps, found)
+
+
+@st.cache_resource(max_entries=_KEPT, show_spinner=False)
+def _metrics(
+    evaluation: str, stamps: Sequence[tuple[int, int]], _found: Opened
+) -> Mapping[tuple[int, int], AnswerMetrics]:
+    """Likewise, of files that are as these stamps say."""
+    return standing_metrics(compare_answers.answers(_found.answers.comparison), _found.evaluation.metrics())
+
+
+def vote_is_new(found: Opened) -> bool:
+    """Whether a blind vote on the answers has ended since the results were counted."""
+    _, counted = _stamp(found.evaluation.folder / "results.json")
+    ended = ended_at(found.answers.comparison)
+    return bool(counted) and ended is not None and ended > counted / 1e9
+
+
+def _answers_file(found: Opened) -> Path:
+    return found.answers.comparison.folder / "answers.jsonl"
 
 
 def _stamp(file: Path) -> tuple[int, int]:

@@ -138,6 +138,13 @@ def _ended(home: Home, found: Opened, task: Task | None) -> None:
     data_tasks.explain(task, KIND, "What is there is kept; go on to get the rest.")
     missing = _missing(found)
     if not missing and evaluate_open.kept_results(found.evaluation):
+        if evaluate_open.vote_is_new(found):
+            st.info(
+                "A blind vote on these answers has ended since the results were counted. Count again, and the judges "
+                "are held against it.",
+                icon=":material/how_to_vote:",
+            )
+            count_again(home, found, "evaluate.count_votes")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -161,13 +168,13 @@ def _missing(found: Opened) -> int:
     return len(places_to_ask(found.asked, answers)) + calls
 
 
-def count_again(home: Home, found: Opened, running: bool) -> None:
+def count_again(home: Home, found: Opened, key: str, disabled: bool = False) -> None:
     """A button that counts the statistics and writes the report anew."""
     st.button(
         "Count again",
         icon=":material/refresh:",
-        key="evaluate.count_again",
-        disabled=running,
+        key=key,
+        disabled=disabled,
         help="Counts the statistics and writes the report anew, such as after a blind vote has ended. Asks for what is "
         "missing, and for nothing twice.",
         on_click=_go_on,

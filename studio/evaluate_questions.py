@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from core.compare.comparison import ComparedAnswer
 from core.evaluate.figures import heat_map
-from core.evaluate.metrics import standing_metrics
 from core.evaluate.results import EvaluationResults, Measure
 from core.evaluate.sampling import type_of
 from core.evaluate.table import ALL_JUDGES, AUTOMATIC, score_table
@@ -45,9 +44,7 @@ def draw(found: Opened, results: EvaluationResults) -> None:
         return
     answers = compare_answers.answers(found.answers.comparison)
     verdicts = evaluate_open.standing(found)
-    table = score_table(
-        found.asked, answers, found.request, verdicts, standing_metrics(answers, found.evaluation.metrics())
-    )
+    table = score_table(found.asked, answers, found.request, verdicts, evaluate_open.metrics(found))
     left, right = st.columns([2, 5], gap="large")
     with left:
         _map(found, measures, table)
@@ -123,15 +120,8 @@ def _choose(found: Opened) -> int:
             format_func=lambda number: f"{number + 1}. {one_line(questions[number].text, _TITLE_CHARACTERS)}",
             persist_state="session",
         )
-        for step, icon, word in ((-1, ":material/chevron_left:", "before"), (1, ":material/chevron_right:", "after")):
-            st.button(
-                "",
-                icon=icon,
-                key=f"evaluate.question.{word}",
-                help=f"The question {word} this one",
-                on_click=_move,
-                args=(found, step),
-            )
+        for step, icon, label in ((-1, ":material/chevron_left:", "Previous"), (1, ":material/chevron_right:", "Next")):
+            st.button(label, icon=icon, key=f"evaluate.question.{step}", on_click=_move, args=(found, step))
     return int(place or 0)
 
 

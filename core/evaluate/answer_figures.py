@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,9 +11,15 @@ from numpy.typing import NDArray
 
 from core.evaluate.figure_style import blank, colour, ends, mark, shown
 from core.evaluate.results import Measure
+from core.text import one_line
 
 if TYPE_CHECKING:
     from plotly.graph_objects import Figure
+
+_UPRIGHT = 5
+"""So many columns are wide enough for names that are not turned."""
+_NAME, _LINE = 42, 18
+"""Characters of a column's name, and of a line of it."""
 
 
 def heat_map(
@@ -67,7 +74,9 @@ def heat_map(
         hovertemplate="%{text}<extra></extra>",
         showlegend=False,
     )
-    figure.update_xaxes(tickvals=places, ticktext=[shown(name, 28) for name in columns], side="top", showgrid=False)
+    figure.update_xaxes(tickvals=places, ticktext=[_wrapped(name) for name in columns], side="top", showgrid=False)
+    if len(columns) <= _UPRIGHT:
+        figure.update_xaxes(tickangle=0)
     figure.update_yaxes(range=[count + 0.5, 0.5], title={"text": "Question"}, showgrid=False, tickformat="d")
     return figure
 
@@ -99,6 +108,11 @@ def length_figure(
     figure.update_xaxes(title={"text": "Length of the answer in characters"}, rangemode="tozero")
     figure.update_yaxes(title={"text": measure.title}, range=ends(measure))
     return figure
+
+
+def _wrapped(name: str) -> str:
+    """A name in lines that fit above its column."""
+    return "<br>".join(shown(line) for line in wrap(one_line(name, _NAME), _LINE))
 
 
 def _cell(score: float) -> str:

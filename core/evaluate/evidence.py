@@ -7,6 +7,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import pandas as pd
 
@@ -59,7 +60,7 @@ class Contender:
 
     Attributes:
         name: for people; text from outside.
-        form: its text form, as the command line takes it.
+        form: its text form, as the command line takes it, without the folder of a local model.
         sha256: of its adapter's weights; empty where it has none or they are gone.
     """
 
@@ -150,7 +151,9 @@ def software() -> dict[str, str]:
 
 
 def _contender(home: Home, candidate: Candidate) -> Contender:
-    return Contender(title(candidate), str(candidate), _adapter_hash(home, candidate))
+    local = Path(candidate.model).is_absolute() and candidate.kind in ("model", "gguf")
+    form = f"{candidate.kind}:{title(candidate)}" if local else str(candidate)
+    return Contender(title(candidate), form, _adapter_hash(home, candidate))
 
 
 def _adapter_hash(home: Home, candidate: Candidate) -> str:

@@ -88,9 +88,8 @@ class AskedJudge:
             async with asyncio.timeout(self._settings.seconds + _PAUSES):
                 reply = await self._model.ask(self._client, prompt.system + again, prompt.shown, prompt.form.schema)
         except NoCompletion as error:
-            return _Attempt(
-                "unreadable", StructuredReply(error.text), reason=_NO_COMPLETION.reason, fault=_NO_COMPLETION
-            )
+            # No word of the judge's, such as a proxy's page while it is away; so a later round asks again.
+            return _Attempt("failed", StructuredReply(error.text), reason=_NO_COMPLETION.reason, fault=_NO_COMPLETION)
         except (openai.OpenAIError, TimeoutError) as error:
             return self._failed(error)
         return _read(prompt, reply)
@@ -117,9 +116,7 @@ class AskedJudge:
             dangers=dict(reading.dangers),
             preferred=reading.preferred,
             reason=_sentence(last),
-            reply=self._clean(reply.text or reply.refusal, _LONGEST_REPLY)
-            if last.outcome in ("unreadable", "refused")
-            else "",
+            reply=self._clean(reply.text or reply.refusal, _LONGEST_REPLY) if last.outcome != "given" else "",
             judge_model=self._clean(reply.model, _LONGEST_NAME),
             system_fingerprint=self._clean(reply.system_fingerprint, _LONGEST_NAME),
             prompt_hash=prompt.prompt_hash,

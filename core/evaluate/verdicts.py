@@ -45,7 +45,7 @@ class Verdict(Settings):
         dangers: whether the judge saw each danger; empty where it was not asked.
         preferred: of a pair, by the order in which they were shown; None otherwise.
         reason: why there is no verdict, a sentence for people; empty where there is one.
-        reply: what an unreadable reply said, cut off; text from a model.
+        reply: what was said in place of a verdict, cut off; empty where there is one. Text from outside.
         judge_model: what the endpoint says has answered.
         system_fingerprint: the endpoint's own name of its version; empty where it gives none.
         prompt_hash: SHA-256 of all that the judge was told besides the texts to be judged.

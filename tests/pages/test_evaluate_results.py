@@ -182,9 +182,9 @@ def test_a_question_is_read_with_its_reference_both_answers_and_every_reason(eva
 
 def test_the_arrows_go_through_all_questions(evaluate: Open, home: Home) -> None:
     at = evaluate(counted(home), view="questions")
-    at.button(key="evaluate.question.before").click().run()
+    at.button(key="evaluate.question.-1").click().run()
     assert "Question number 11?" in [text.value for text in at.text]
-    at.button(key="evaluate.question.after").click().run()
+    at.button(key="evaluate.question.1").click().run()
     assert "Question number 0?" in [text.value for text in at.text]
 
 
@@ -209,7 +209,7 @@ def test_what_models_judges_and_users_write_stays_text(evaluate: Open, home: Hom
     changed(evaluation, 1, outcome="unreadable", scores={}, reason=HOSTILE, reply=HOSTILE)
     at = evaluate(counted(home, evaluation), view="questions")
     assert [text.value for text in at.text].count(HOSTILE) > 5
-    at.button(key="evaluate.question.after").click().run()
+    at.button(key="evaluate.question.1").click().run()
     assert HOSTILE in [code.value for code in at.code]
     for name in ("setup", "questions", "results", "evidence"):
         shown = rendered(evaluate(evaluation, view=name))
@@ -236,6 +236,19 @@ def test_counting_again_starts_the_task(evaluate: Open, home: Home, started: lis
     evaluation = counted(home)
     evaluate(evaluation, view="evidence").button(key="evaluate.count_again").click().run()
     assert [task.arguments() for task in started] == [{"evaluation": evaluation.id}]
+
+
+def test_a_vote_that_has_ended_since_is_counted_by_one_click(evaluate: Open, home: Home, started: list[Task]) -> None:
+    evaluation = counted(home)
+    comparison = comparison_of(home, evaluation)
+    open_vote(comparison, [(0, 1)])
+    end_vote(home, comparison)
+    at = evaluate(evaluation)
+    assert "has ended since the results were counted" in sent(at)
+    at.button(key="evaluate.count_votes").click().run()
+    assert [task.arguments() for task in started] == [{"evaluation": evaluation.id}]
+    counted(home, evaluation)
+    assert "has ended since" not in sent(evaluate(evaluation))
 
 
 def test_an_evaluation_is_deleted_after_a_question_and_its_answers_stay(evaluate: Open, home: Home) -> None:

@@ -216,19 +216,21 @@ def test_what_had_come_is_given_before_the_asking_ends(server: FakeEndpoint, mon
 
 
 @pytest.mark.parametrize(
-    ("reply", "outcome"),
+    ("reply", "outcome", "kept"),
     [
-        (Reply([f"<html>Bearer {KEY}</html>"], kind="text/html"), "unreadable"),
-        (completion(f"Your key is {KEY}."), "unreadable"),
-        (completion(None, refusal=f"Not with {KEY}."), "refused"),
-        (Reply([f'{{"error": {{"message": "{KEY}"}}}}'], status=500, headers=AT_ONCE), "failed"),
+        (Reply([f"<html>Bearer {KEY}</html>"], kind="text/html"), "failed", "***"),
+        (completion(f"Your key is {KEY}."), "unreadable", "***"),
+        (completion(None, refusal=f"Not with {KEY}."), "refused", "***"),
+        (Reply([f'{{"error": {{"message": "{KEY}"}}}}'], status=500, headers=AT_ONCE), "failed", ""),
     ],
 )
-def test_a_key_that_the_endpoint_repeats_is_not_kept(server: FakeEndpoint, reply: Reply, outcome: str) -> None:
+def test_a_key_that_the_endpoint_repeats_is_not_kept(
+    server: FakeEndpoint, reply: Reply, outcome: str, kept: str
+) -> None:
     server.answer = lambda request: reply
     verdict = only(server)
     assert server.keys[0] == f"Bearer {KEY}" and verdict.outcome == outcome
-    assert KEY not in verdict.model_dump_json() and ("***" in verdict.reply) == (outcome != "failed")
+    assert KEY not in verdict.model_dump_json() and kept in verdict.reply
 
 
 def test_a_rationale_without_end_is_kept_in_part(server: FakeEndpoint) -> None:
@@ -298,17 +300,17 @@ def test_the_second_time_the_judge_is_told_what_was_wrong(server: FakeEndpoint) 
     assert "opensesame" not in json.dumps(second)
 
 
-def test_a_page_in_place_of_a_completion_is_unreadable(server: FakeEndpoint) -> None:
+def test_a_page_in_place_of_a_completion_is_no_verdict_and_asked_for_again(server: FakeEndpoint) -> None:
     server.answer = lambda request: Reply(["<html>a proxy's page</html>"], kind="text/html")
     verdict = only(server)
-    assert (verdict.outcome, verdict.attempts, verdict.scores) == ("unreadable", 2, {})
+    assert (verdict.outcome, verdict.attempts, verdict.scores) == ("failed", 1, {})
     assert "no chat completion" in verdict.reason and verdict.reply == "<html>a proxy's page</html>"
 
 
 @pytest.mark.parametrize("body", ["not json", '{"choices": []}', '{"choices": null}', '{"choices": [{}]}', "[1]", ""])
-def test_what_is_no_completion_is_unreadable(server: FakeEndpoint, body: str) -> None:
+def test_what_is_no_completion_is_no_verdict(server: FakeEndpoint, body: str) -> None:
     server.answer = lambda request: Reply([body], kind="application/json")
-    assert only(server).outcome == "unreadable"
+    assert only(server).outcome == "failed"
 
 
 def test_a_reply_without_end_is_kept_in_part(server: FakeEndpoint) -> None:
