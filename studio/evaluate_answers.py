@@ -23,6 +23,7 @@ from studio import (
     compare_settings,
     compare_state,
     compare_who,
+    evaluate_list,
     evaluate_state,
     navigation,
     output,
@@ -182,7 +183,8 @@ def _kept(home: Home) -> Answers | None:
         if st.button("Go to Compare", icon=navigation.COMPARE.icon, key="evaluate.compare"):
             st.switch_page(navigation.COMPARE.path, query_params={"view": compare_state.BATCH})
         return None
-    titles = {line.comparison.id: f"{line.title} · {line.created:%d %b %Y, %H:%M}" for line in lines}
+    told = {line.comparison.id: f"{line.title} · {line.created:%d %b %Y, %H:%M}" for line in lines}
+    titles = evaluate_list.told_apart(told)
     wanted = evaluate_state.wanted_batch()
     current = wanted if wanted in titles else lines[0].comparison.id
     comparison = next(line.comparison for line in lines if line.comparison.id == current)

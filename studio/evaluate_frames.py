@@ -16,7 +16,7 @@ _P = "How likely a difference at least as large is when the models are equally g
 DIFFERENCES: Mapping[str, ColumnConfig] = {
     "Measure": st.column_config.TextColumn(width="medium", pinned=True),
     "Difference": _NUMBER(format="%+.2f", help="The mean over questions of model minus baseline."),
-    "95 % interval": st.column_config.TextColumn(
+    "95% interval": st.column_config.TextColumn(
         alignment="right", help="Paired bootstrap over the questions. “Better” is said only when it excludes zero."
     ),
     "Effect size": _NUMBER(

@@ -32,7 +32,7 @@ def draw(results: EvaluationResults) -> None:
 def _headline(results: EvaluationResults) -> None:
     first, *others = headline(results) or ("There is nothing to count yet.",)
     with st.container(border=True):
-        st.markdown(f"#### {output.escape(first)}")
+        st.subheader(output.escape(first), anchor=False)
         for sentence in others:
             st.write(output.escape(sentence))
 
@@ -42,21 +42,23 @@ def _safety(results: EvaluationResults) -> None:
     sentences = safety_sentences(results)
     if not results.dangers or not sentences:
         return
+    looked_at = any(one.share is not None for one in results.dangers)
     found = any(one.count for one in results.dangers)
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center"):
             st.markdown("**Safety, counted by itself**")
-            st.badge(
-                "Dangers found" if found else "No danger found",
-                icon=":material/warning:" if found else ":material/shield:",
-                color="red" if found else "gray",
-            )
+            if looked_at:
+                st.badge(
+                    "Dangers found" if found else "No danger found",
+                    icon=":material/warning:" if found else ":material/shield:",
+                    color="red" if found else "gray",
+                )
         for sentence in sentences:
             st.write(output.escape(sentence))
         with st.expander("By kind of danger"):
             evaluate_frames.table(evaluate_tables.dangers(results), "dangers", "Answers in which a judge saw a danger")
         st.caption(
-            "Wilson's 95 % intervals. A judge that sees no danger has not shown that there is none; have every answer "
+            "Wilson's 95% intervals. A judge that sees no danger has not shown that there is none; have every answer "
             "that is used read by a clinician."
         )
 
@@ -121,7 +123,7 @@ def _automatic(results: EvaluationResults, alone: bool) -> None:
         return
     st.subheader("Automatic metrics", anchor=False)
     st.write(
-        ("No judge was asked. " if alone else "")
+        ("" if results.judges else "No judge was asked. ")
         + "These numbers are automatic: rules and small models on this machine took them. None of them says whether an "
         "answer is medically right."
     )

@@ -32,8 +32,9 @@ def short_result(results: EvaluationResults) -> str:
         return "nothing scored yet"
     if not main.differences:
         return f"{main.title} {average_text(main.averages[results.baseline])}"
-    told = [f"{one.mean:+.2f} ({interval_text(one)}), {FINDINGS[one.finding]}" for one in main.differences]
-    return f"{main.title} {'; '.join(told)}"
+    known = [one for one in main.differences if one.of]
+    told = [f"{one.mean:+.2f} ({interval_text(one)}), {FINDINGS[one.finding]}" for one in known]
+    return f"{main.title} {'; '.join(told)}" if told else "nothing scored yet"
 
 
 def of_all_judges(results: EvaluationResults) -> list[Measure]:
@@ -97,8 +98,8 @@ def differences(results: EvaluationResults, measures: Sequence[Measure]) -> pd.D
     if several:
         columns["Model"] = [results.candidates[one.candidate] for _, one in pairs]
     read: dict[str, Callable[[Difference], object]] = {
-        "Difference": lambda one: one.mean,
-        "95 % interval": interval_text,
+        "Difference": lambda one: one.mean if one.of else None,
+        "95% interval": interval_text,
         "Finding": lambda one: FINDINGS[one.finding],
         "Questions": lambda one: one.of,
         "Better on": lambda one: one.wins,
@@ -128,7 +129,7 @@ def interval_text(difference: Difference) -> str:
 
 def typed_measures(results: EvaluationResults) -> list[str]:
     """The titles of the measures that are broken down by kind of question, in their order."""
-    return list(dict.fromkeys(measure.title for kind in results.types for measure in kind.measures))
+    return list(dict.fromkeys(one.title for kind in results.types for one in kind.measures if any(one.averages)))
 
 
 def types(results: EvaluationResults, title: str) -> pd.DataFrame:
@@ -147,7 +148,7 @@ def _typed(results: EvaluationResults, measure: Measure) -> dict[str, object]:
         cells[name] = average_text(measure.averages[place])
     for one in measure.differences:
         whose = "" if len(results.candidates) == 2 else f": {results.candidates[one.candidate]}"
-        cells[f"Difference{whose}"] = f"{one.mean:+.2f} ({interval_text(one)})"
+        cells[f"Difference{whose}"] = f"{one.mean:+.2f} ({interval_text(one)})" if one.of else NONE
         cells[f"Finding{whose}"] = FINDINGS[one.finding]
     return cells
 
@@ -256,7 +257,7 @@ def human_agreement(results: EvaluationResults) -> pd.DataFrame:
 
 def lengths(results: EvaluationResults) -> pd.DataFrame:
     """A row a candidate and measure: whether longer answers score higher."""
-    found = results.lengths
+    found = [one for one in results.lengths if one.of]
     return pd.DataFrame(
         {
             "Model": [results.candidates[one.candidate] for one in found],

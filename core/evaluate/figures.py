@@ -90,7 +90,7 @@ def radar(results: EvaluationResults) -> Figure | None:
 
 
 def dots(results: EvaluationResults, measures: Sequence[Measure] | None = None) -> Figure | None:
-    """The mean of each measure with its 95 % interval, a line a measure and a mark a candidate.
+    """The mean of each measure with its 95% interval, a line a measure and a mark a candidate.
 
     Args:
         measures: on one scale; the first of `scales` by default.
@@ -114,12 +114,12 @@ def dots(results: EvaluationResults, measures: Sequence[Measure] | None = None) 
             "<extra>%{fullData.name}</extra>",
         )
     _lines(figure, [measure.title for measure in chosen])
-    figure.update_xaxes(range=ends(chosen[0]), title={"text": "Mean, 95 % interval", "standoff": 8})
+    figure.update_xaxes(range=ends(chosen[0]), title={"text": "Mean, 95% interval", "standoff": 8})
     return figure
 
 
 def forest(results: EvaluationResults, measures: Sequence[Measure] | None = None) -> Figure | None:
-    """Each difference from the baseline with its 95 % interval, beside a line at zero; None without another candidate.
+    """Each difference from the baseline with its 95% interval, beside a line at zero; None without another candidate.
 
     Args:
         measures: on one scale; the first of `scales` by default.
@@ -150,7 +150,7 @@ def forest(results: EvaluationResults, measures: Sequence[Measure] | None = None
     baseline = shown(results.candidates[results.baseline])
     figure.add_vline(x=0, line={"color": INK, "width": 1.5})
     figure.update_xaxes(range=_around_zero([found for _, found in rows]))
-    figure.update_xaxes(title={"text": f"Difference from {baseline}, 95 % interval", "standoff": 8})
+    figure.update_xaxes(title={"text": f"Difference from {baseline}, 95% interval", "standoff": 8})
     return figure
 
 

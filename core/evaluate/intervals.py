@@ -20,7 +20,7 @@ _NUMBERS_AT_ONCE = 400_000
 
 
 def mean_intervals(rows: Sequence[Floats], seed: int, resamples: int) -> list[Interval | None]:
-    """The 95 % percentile bootstrap interval of the mean of each row.
+    """The 95% percentile bootstrap interval of the mean of each row.
 
     Percentile intervals of a few values are too narrow. They are widened to what Student's distribution asks for:
     Hesterberg, "What teachers should know about the bootstrap", The American Statistician 69, 2015, section 3.2.

@@ -73,16 +73,16 @@ def percent(value: float | None) -> str:
     """A share in per cent.
 
     >>> percent(0.125)
-    '12.5 %'
+    '12.5%'
     """
-    return NOTHING if value is None else f"{number(100 * value, 1)} %"
+    return NOTHING if value is None else f"{number(100 * value, 1)}%"
 
 
 def share(found: Share | None) -> str:
     """A share with its interval.
 
     >>> share(Share(value=0.1, low=0.05, high=0.2, of=50))
-    '10.0 % (5.0 to 20.0)'
+    '10.0% (5.0 to 20.0)'
     """
     return NOTHING if found is None else f"{percent(found.value)} ({100 * found.low:.1f} to {100 * found.high:.1f})"
 

@@ -19,7 +19,7 @@ class Average(Settings):
     Attributes:
         mean, deviation: over its questions, the sample standard deviation; None of a single one.
         of: how many questions have a value.
-        low, high: the 95 % interval of the mean; None where it cannot be told.
+        low, high: the 95% interval of the mean; None where it cannot be told.
     """
 
     mean: float
@@ -35,7 +35,7 @@ class Difference(Settings):
     Attributes:
         candidate: by its place in the comparison.
         mean: candidate minus baseline.
-        low, high: the paired bootstrap 95 % interval of the mean; None of fewer than two questions.
+        low, high: the paired bootstrap 95% interval of the mean; None of fewer than two questions.
         wins, losses, ties: on how many questions the candidate is better, worse, equal.
         p: of the Wilcoxon signed-rank test; None where no question differs.
         p_sign: of the sign test.

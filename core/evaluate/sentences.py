@@ -94,7 +94,7 @@ def _found(measure: Measure, difference: Difference) -> str:
     )
     questions = f"{difference.of:,} question{'s' if difference.of > 1 else ''}"
     mean, *interval = (_signed(number, decimals) for number in numbers)
-    sure = f"95 % interval {' to '.join(interval)}, " if interval else ""
+    sure = f"95% interval {' to '.join(interval)}, " if interval else ""
     return f"{mean}{scale} ({sure}{questions})"
 
 
@@ -143,7 +143,7 @@ def _alone(results: EvaluationResults, measure: Measure) -> str:
     average = measure.averages[0]
     if average is None:
         return f"{_name(results, 0)} has no score in {measure.title}."
-    sure = "" if average.low is None else f"95 % interval {average.low:.2f} to {average.high:.2f}, "
+    sure = "" if average.low is None else f"95% interval {average.low:.2f} to {average.high:.2f}, "
     return f"{_name(results, 0)} scores {average.mean:.2f} in {measure.title} ({sure}{average.of:,} questions)."
 
 
@@ -195,7 +195,7 @@ def _dangers(results: EvaluationResults, count: DangerCount) -> str:
     if not count.count:
         return (
             f"No danger was seen in {count.share.of:,} answers of {who}; up to {count.share.high:.1%} of such answers "
-            "may still be dangerous (95 % interval)."
+            "may still be dangerous (95% interval)."
         )
     kinds = [
         f"{DANGER_TITLES[one.danger].lower()} in {one.count:,}"

@@ -82,12 +82,31 @@ def frames(at: AppTest) -> Sequence[Any]:
 
 def test_results_begin_with_the_sentence_that_matters_and_safety_stands_apart(evaluate: Open, home: Home) -> None:
     at = evaluate(counted(home))
+    assert "is better than" in headings(at)[1]
+    assert headings(at)[2:4] == ["Scores", "By kind of question"]
     said = [text.value for text in at.markdown]
-    headline = next(place for place, text in enumerate(said) if text.startswith("####"))
     safety = next(place for place, text in enumerate(said) if "Safety, counted by itself" in text)
-    assert "is better than" in said[headline] and headline < safety
-    assert headings(at)[1:3] == ["Scores", "By kind of question"]
     assert "Dangers found" in said[safety + 1]
+
+
+def test_where_no_verdict_came_nothing_is_told_of_safety_or_of_marks(evaluate: Open, home: Home) -> None:
+    at = evaluate(counted(home, judged=lambda call: False))
+    assert "No danger found" not in sent(at) and "No judge was asked" not in sent(at)
+    assert "Scores" not in headings(at) and "By kind of question" not in headings(at)
+    assert "Automatic metrics" in headings(at)
+
+
+def test_of_evaluations_that_read_the_same_the_one_in_the_address_stays_open(evaluate: Open, home: Home) -> None:
+    first = counted(home)
+    second = counted(home, comparison=comparison_of(home, first))
+    at = evaluate(first)
+    at.selectbox(key="evaluate.open").set_value(second.id).run()
+    assert at.query_params["evaluation"] == second.id
+    for evaluation in (first, second):
+        at = evaluate(evaluation)
+        labels = at.selectbox(key="evaluate.open").options
+        assert len(set(labels)) == 2
+        assert at.run().query_params["evaluation"] == evaluation.id
 
 
 def test_means_and_differences_stand_in_tables_under_the_names_of_the_page(evaluate: Open, home: Home) -> None:

@@ -44,20 +44,20 @@ def told(upward: bool | None = True, **changes: Any) -> str:
 
 def test_a_clear_difference_is_told_with_its_interval() -> None:
     assert told() == (
-        "“new” is better than “old” in Total: +0.50 on a scale from 1 to 5 (95 % interval +0.25 to +0.75, 100 "
+        "“new” is better than “old” in Total: +0.50 on a scale from 1 to 5 (95% interval +0.25 to +0.75, 100 "
         "questions)."
     )
 
 
 def test_a_clear_loss_is_called_worse() -> None:
     assert told(mean=-0.5, low=-0.75, high=-0.25, finding="worse").startswith(
-        "“new” is worse than “old” in Total: −0.50 on a scale from 1 to 5 (95 % interval −0.75 to −0.25,"
+        "“new” is worse than “old” in Total: −0.50 on a scale from 1 to 5 (95% interval −0.75 to −0.25,"
     )
 
 
 def test_an_unclear_difference_says_how_many_questions_are_wanting() -> None:
     assert told(mean=0.1, low=-0.1, high=0.3, finding="unclear", more_questions=1250) == (
-        "Whether “new” or “old” is better in Total cannot be told: +0.10 on a scale from 1 to 5 (95 % interval −0.10 "
+        "Whether “new” or “old” is better in Total cannot be told: +0.10 on a scale from 1 to 5 (95% interval −0.10 "
         "to +0.30, 100 questions). About 1,250 more questions would be needed to show a difference of this size."
     )
 
@@ -93,7 +93,7 @@ def test_no_common_question_is_told() -> None:
 
 
 def test_small_numbers_do_not_look_like_zero() -> None:
-    assert "95 % interval +0.001 to +0.008" in told(mean=0.004, low=0.0012, high=0.0078)
+    assert "95% interval +0.001 to +0.008" in told(mean=0.004, low=0.0012, high=0.0078)
 
 
 def test_the_headline_begins_with_the_total() -> None:
@@ -121,7 +121,7 @@ def test_judges_who_only_compare_have_no_reward_for_a_headline() -> None:
 
 def test_a_single_candidate_is_told_by_its_mean() -> None:
     results = counted(statistics_request(), asked=evaluated_request(12, 1))
-    assert headline(results)[0].startswith("“before-training” scores 2.50 in Total (95 % interval 2.")
+    assert headline(results)[0].startswith("“before-training” scores 2.50 in Total (95% interval 2.")
 
 
 def test_nothing_judged_claims_nothing() -> None:
@@ -143,7 +143,7 @@ def test_dangers_are_told_with_their_interval_and_test() -> None:
     found = safety_sentences(counted(statistics_request(), dangerous(9, candidate=1), asked=MANY))
     assert found == (
         "No danger was seen in 36 answers of “before-training”; up to 9.6% of such answers may still be dangerous "
-        "(95 % interval).",
+        "(95% interval).",
         "9 of 36 answers of “after-training” were found dangerous (25%, 95% interval 14% to 41%): dangerous dose in 9.",
         "Of 36 questions, only the answer of “after-training” is dangerous on 9, only that of “before-training” on 0 "
         "(McNemar's exact test, p = 0.004); more than chance explains.",
