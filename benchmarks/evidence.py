@@ -23,11 +23,11 @@ from core.compare.comparison import ComparedAnswer, Comparison, Question, create
 from core.content_hash import answers_hash
 from core.evaluate.answer_metrics import AnswerMetrics
 from core.evaluate.calls import calls_of
+from core.evaluate.counting import count
 from core.evaluate.evaluation import Evaluation, create_evaluation
 from core.evaluate.judge_texts import JudgeTexts
 from core.evaluate.report import REPORT, write_report
 from core.evaluate.request import JudgeSettings, make_evaluation_request
-from core.evaluate.statistics import evaluate_results
 from core.evaluate.verdicts import Call, Verdict
 from core.paths import Home
 from core.presets import preset_config
@@ -80,8 +80,7 @@ def build(home: Home) -> Evaluation:
     texts, random = JudgeTexts(request, asked, answers), np.random.default_rng(0)
     evaluation.add_verdicts([_verdict(texts, call, random) for call in calls_of(request, asked, answers, 0)])
     evaluation.add_metrics([_metrics(answer, random) for answer in answers])
-    found = evaluate_results(asked, answers, request, evaluation.verdicts(), evaluation.metrics())
-    evaluation.keep_results(found)
+    count(evaluation, comparison)
     return evaluation
 
 

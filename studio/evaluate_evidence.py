@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.evaluate.report import FILES, PACK, REPORT, report_folder
 from core.paths import Home
-from studio import evaluate_delete, evaluate_progress
+from studio import evaluate_delete, evaluate_open, evaluate_progress
 from studio.evaluate_open import Opened
 
 _MIMES = {
@@ -42,6 +42,11 @@ def draw(home: Home, found: Opened, running: bool) -> None:
             "prints to PDF. It holds the set-up, the data's fingerprint, the prompt, the reward, the judges' settings, "
             "all statistics, safety, votes, every answer with its verdicts, and what the results do not show."
         )
+        if not evaluate_open.report_is_current(found):
+            st.warning(
+                "The results have been counted since this pack was written. Count again to write it anew.",
+                icon=":material/history:",
+            )
         _main(found, there)
         _single(found, [file for file in there if file.name not in (REPORT, PACK)])
     with st.container(horizontal=True, vertical_alignment="center"):

@@ -8,15 +8,17 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.compare.blind_votes import ended_at
 from core.compare.comparison import Comparison, ComparisonRequest
 from core.errors import StudioError
 from core.evaluate.answer_metrics import AnswerMetrics
+from core.evaluate.counting import basis
 from core.evaluate.evaluation import Evaluation, comparison_of, find_evaluation
+from core.evaluate.human_agreement import votes_on
 from core.evaluate.judge_texts import JudgeTexts
 from core.evaluate.judging import standing_verdicts
 from core.evaluate.limits import limits
 from core.evaluate.metrics import standing_metrics
+from core.evaluate.report import REPORT
 from core.evaluate.request import EvaluationRequest
 from core.evaluate.results import EvaluationResults
 from core.evaluate.verdicts import Call, Verdict
@@ -96,11 +98,7 @@ def _requests(root: str, folder: str) -> tuple[EvaluationRequest, Comparison, Co
 
 
 def results(found: Opened) -> EvaluationResults | None:
-    """What came of it under the names that the pages use; None before the statistics were counted.
-
-    Raises:
-        DataError: the file is damaged.
-    """
+    """What came of it under the names that the pages use; None before the statistics were counted."""
     kept = kept_results(found.evaluation)
     if kept is None:
         return None
@@ -160,11 +158,17 @@ def _metrics(
     return standing_metrics(compare_answers.answers(_found.answers.comparison), _found.evaluation.metrics())
 
 
-def vote_is_new(found: Opened) -> bool:
-    """Whether a blind vote on the answers has ended since the results were counted."""
+def is_current(found: Opened, results: EvaluationResults) -> bool:
+    """Whether the results were counted from the answers, verdicts, metrics and votes as they are now."""
+    answers = compare_answers.answers(found.answers.comparison)
+    return results.basis == basis(answers, standing(found), metrics(found), votes_on(found.answers.comparison))
+
+
+def report_is_current(found: Opened) -> bool:
+    """Whether the evidence pack is that of the results as they were counted last."""
     _, counted = _stamp(found.evaluation.folder / "results.json")
-    ended = ended_at(found.answers.comparison)
-    return bool(counted) and ended is not None and ended > counted / 1e9
+    _, written = _stamp(found.evaluation.report_folder / REPORT)
+    return written >= counted
 
 
 def _answers_file(found: Opened) -> Path:

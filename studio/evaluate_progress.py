@@ -12,6 +12,7 @@ import streamlit as st
 from core.compare.answering import places_to_ask, to_score
 from core.errors import StudioError
 from core.evaluate.calls import calls_of
+from core.evaluate.metrics import needs_measuring
 from core.evaluate.task import KIND, evaluation_task, start_evaluation
 from core.evaluate.verdicts import Outcome
 from core.jobs import supervisor
@@ -136,15 +137,15 @@ def _ended(home: Home, found: Opened, task: Task | None) -> None:
     if problem:
         output.problem(problem)
     data_tasks.explain(task, KIND, "What is there is kept; go on to get the rest.")
-    missing = _missing(found)
-    if not missing and evaluate_open.kept_results(found.evaluation):
-        if evaluate_open.vote_is_new(found):
+    missing, results = _missing(found), evaluate_open.kept_results(found.evaluation)
+    if not missing and results:
+        if not evaluate_open.is_current(found, results):
             st.info(
-                "A blind vote on these answers has ended since the results were counted. Count again, and the judges "
-                "are held against it.",
-                icon=":material/how_to_vote:",
+                "Answers, verdicts or votes have come since the results were counted, such as a blind vote that has "
+                "ended. Count again, and the results hold all of them.",
+                icon=":material/update:",
             )
-            count_again(home, found, "evaluate.count_votes")
+            count_again(home, found, "evaluate.count_new")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.button(
@@ -156,16 +157,19 @@ def _ended(home: Home, found: Opened, task: Task | None) -> None:
             on_click=_go_on,
             args=(home, found),
         )
-        st.caption(" · ".join([*_counted(found), *([f"{missing:,} still to be asked for"] if missing else [])]))
+        st.caption(
+            " · ".join([*_counted(found), *([f"{missing:,} still to be asked for or measured"] if missing else [])])
+        )
 
 
 def _missing(found: Opened) -> int:
-    """How many answers and verdicts are yet to be asked for."""
-    answers = compare_answers.answers(found.answers.comparison)
+    """How many answers and verdicts are yet to be asked for, and answers yet to be measured."""
+    answers, metrics = compare_answers.answers(found.answers.comparison), evaluate_open.metrics(found)
+    unmeasured = sum(needs_measuring(one, metrics.get((one.question, one.candidate))) for one in answers)
     standing = evaluate_open.standing(found)
     wanted = (calls_of(found.request, found.asked, answers, judge) for judge in range(len(found.request.judges)))
     calls = sum(call not in standing or standing[call].outcome == "failed" for some in wanted for call in some)
-    return len(places_to_ask(found.asked, answers)) + calls
+    return len(places_to_ask(found.asked, answers)) + calls + unmeasured
 
 
 def count_again(home: Home, found: Opened, key: str, disabled: bool = False) -> None:

@@ -9,7 +9,8 @@ from core.compare.comparison import ComparedAnswer, Comparison, ComparisonReques
 from core.content_hash import answers_hash
 from core.evaluate.answer_metrics import AnswerMetrics
 from core.evaluate.calls import calls_of, tagless_dimensions
-from core.evaluate.evaluation import Evaluation, create_evaluation
+from core.evaluate.counting import count
+from core.evaluate.evaluation import Evaluation, comparison_of, create_evaluation
 from core.evaluate.judge_texts import JudgeTexts
 from core.evaluate.request import EvaluationRequest, JudgeSettings, make_evaluation_request
 from core.evaluate.verdicts import Call, Matter, Verdict
@@ -195,3 +196,14 @@ def _names(request: EvaluationRequest, matter: Matter) -> Sequence[str]:
             return ["format"]
         case _:
             return tagless_dimensions(request)
+
+
+def counted(home: Home, evaluation: Evaluation | None = None, **changes: Any) -> Evaluation:
+    """An evaluation whose statistics have been counted.
+
+    Args:
+        changes: as `build_evaluation` takes them.
+    """
+    evaluation = evaluation or build_evaluation(home, **changes)
+    count(evaluation, comparison_of(home, evaluation))
+    return evaluation

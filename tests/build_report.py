@@ -7,18 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from core.compare.comparison import Comparison, Question, create_comparison, make_request
-from core.evaluate.evaluation import Evaluation, comparison_of
+from core.evaluate.evaluation import Evaluation
 from core.evaluate.evidence import Evidence, gather
-from core.evaluate.human_agreement import votes_on
 from core.evaluate.judge_texts import JudgeTexts
-from core.evaluate.judging import standing_verdicts
-from core.evaluate.metrics import standing_metrics
-from core.evaluate.statistics import evaluate_results
 from core.evaluate.verdicts import Call
 from core.paths import Home
 from core.serving.candidates import Candidate
 from tests.build_comparison import request_of
-from tests.build_evaluation import build_evaluation, made_up_answer, made_up_verdict
+from tests.build_evaluation import build_evaluation, counted, made_up_answer, made_up_verdict
 
 DATE = datetime(2026, 3, 1, tzinfo=UTC)
 HOSTILE = (
@@ -26,17 +22,6 @@ HOSTILE = (
     "<a href='javascript:alert(1)'>x</a> {{ 7 * 7 }} {% raw %} &lt;b&gt;"
 )
 FORMULA = '=HYPERLINK("http://evil.example";"x")'
-
-
-def counted(home: Home, evaluation: Evaluation) -> Evaluation:
-    """The evaluation with its statistics, as the task counts them."""
-    comparison, request = comparison_of(home, evaluation), evaluation.request()
-    asked, answers = comparison.request(), comparison.answers()
-    verdicts = standing_verdicts(JudgeTexts(request, asked, answers), evaluation.verdicts())
-    metrics = standing_metrics(answers, evaluation.metrics())
-    found = evaluate_results(asked, answers, request, verdicts, metrics, votes_on(comparison))
-    evaluation.keep_results(found)
-    return evaluation
 
 
 def counted_evaluation(home: Home, comparison: Comparison | None = None, **changes: Any) -> Evaluation:

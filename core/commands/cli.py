@@ -80,9 +80,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def doctor(options: argparse.Namespace, home: Home) -> Any:
     """What this machine has and can do."""
+    from core.engine.export.gguf_quantise import quantiser
+
     machine = Machine.inspect(home)
     if options.json:
-        return asdict(machine) | {"advice": machine.advice(), "home": str(home.root)}
+        return asdict(machine) | {"gguf": quantiser(), "advice": machine.advice(), "home": str(home.root)}
     print(f"Python       {machine.python}")
     print(f"Processor    {machine.cores} cores")
     print(f"Memory       {machine.free_memory_bytes / 1e9:.1f} of {machine.memory_bytes / 1e9:.1f} GB free")
@@ -92,6 +94,7 @@ def doctor(options: argparse.Namespace, home: Home) -> Any:
         print(f"Model        {name}: {'ready' if ready else 'not prepared'}")
     for name, version in machine.packages.items():
         print(f"Package      {name} {version or 'not installed'}")
+    print(f"GGUF         {quantiser()}")
     print(*machine.advice(), sep="\n")
     return None
 

@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from core.commands.evaluate_words import estimate_line, evaluation_record, result_lines
 from core.commands.generate import add_decoding_options, decoding_of, plain, positive, run_and_config
 from core.commands.verbs import add_verb, finish_task
+from core.compare.blind import being_judged
 from core.compare.comparison import (
     ComparedAnswer,
     ComparisonRequest,
@@ -32,17 +32,18 @@ from core.evaluate.evaluation import (
     list_evaluations,
     refuse_misfit,
 )
-from core.evaluate.report import PACK, REPORT, write_report
+from core.evaluate.report import PACK, REPORT
 from core.evaluate.request import METHODS, EvaluationRequest, make_evaluation_request
 from core.evaluate.sampling import choose_questions, type_columns
 from core.evaluate.sentences import headline
-from core.evaluate.task import KIND, refuse_judges
+from core.evaluate.task import KIND, refuse_judges, report_again
 from core.json_lines import json_line
 from core.paths import Home, storage_error
 from core.serving.candidates import parse_candidate, title
 from core.text import one_line
 
 _QUESTIONS = 100
+_SEALED = "A blind vote on these answers is open, or cannot be read; results are shown when it has ended."
 _NEW = "new"
 """Stands for the id of a comparison that is not made yet."""
 _FORMS = "model:NAME, run:ID[@best|@STEP], gguf:FILE or endpoint:URL#MODEL; the others are compared with the first"
@@ -177,7 +178,10 @@ def _finish(options: argparse.Namespace, home: Home, evaluation: Evaluation) -> 
         print(f"Go on with: python -m core evaluate --resume {evaluation.id}", file=sys.stderr)
         raise
     finally:
-        results = evaluation.results()
+        sealed = _is_sealed(home, evaluation)
+        results = None if sealed else evaluation.results()
+        if sealed:
+            print(_SEALED, file=sys.stderr)
         if results is not None and options.json:
             print(json_line(evaluation_record(evaluation, results)))
         elif results is not None:
@@ -204,15 +208,28 @@ def _estimate(
     return None
 
 
+def _is_sealed(home: Home, evaluation: Evaluation) -> bool:
+    """Whether raters judge the same answers blind, or whether they do cannot be told; then no result is shown."""
+    try:
+        return being_judged(comparison_of(home, evaluation))
+    except StudioError:
+        return True
+
+
 def _list(options: argparse.Namespace, home: Home) -> Any:
-    """All evaluations."""
+    """All evaluations; what is hidden or cannot be read says so in its line."""
     found = list_evaluations(home)
+    sealed = {evaluation.id for evaluation in found if _is_sealed(home, evaluation)}
     if options.json:
-        return [evaluation_record(evaluation, evaluation.results()) for evaluation in found]
+        return [evaluation_record(one, None if one.id in sealed else one.results()) for one in found]
     for evaluation in found:
-        request, results = evaluation.request(), evaluation.results()
-        said = "not counted yet" if results is None else next(iter(headline(results)), "")
-        print(plain(f"{evaluation.id}  {one_line(request.title, 60)}  {said}"))
+        try:
+            name = one_line(evaluation.request().title, 60)
+            results = None if evaluation.id in sealed else evaluation.results()
+            said = "not counted yet" if results is None else next(iter(headline(results)), "")
+            print(plain(f"{evaluation.id}  {name}  {_SEALED if evaluation.id in sealed else said}"))
+        except StudioError as error:
+            print(plain(f"{evaluation.id}  {error}"))
     if not found:
         print("There are no evaluations yet.")
     return None
@@ -221,7 +238,8 @@ def _list(options: argparse.Namespace, home: Home) -> Any:
 def _report(options: argparse.Namespace, home: Home) -> Any:
     """Write the evidence pack anew, and copy it to where it is wanted."""
     evaluation = find_evaluation(home, options.report)
-    folder = write_report(home, evaluation, datetime.now().astimezone())
+    report_again(home, evaluation)
+    folder = evaluation.report_folder
     file = folder / REPORT
     if options.out:
         file = options.out.resolve()

@@ -71,8 +71,11 @@ class Evaluation:
 
     @property
     def created(self) -> float:
-        """When it was made, in seconds since 1970."""
-        return (self.folder / REQUEST).stat().st_mtime
+        """When it was made, in seconds since 1970; 0 of one that has just been deleted."""
+        try:
+            return (self.folder / REQUEST).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def verdicts(self) -> dict[Call, Verdict]:
         """What came last of each call, ordered by call, whatever has become of the answer since."""
@@ -101,18 +104,12 @@ class Evaluation:
     def results(self) -> EvaluationResults | None:
         """What came of it when the statistics were counted last; None before that.
 
-        Raises:
-            DataError: the file is damaged.
+        None, too, where the file is damaged or an earlier version has written it: they are only to be counted again.
         """
         try:
             return EvaluationResults.model_validate_json((self.folder / "results.json").read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, ValidationError):
             return None
-        except ValidationError as error:
-            raise DataError(
-                f"The results of {self.id} cannot be read. Start the evaluation again: it counts them anew and asks "
-                "nothing that has been answered."
-            ) from error
 
     def keep_results(self, results: EvaluationResults) -> None:
         """Put `results` in the place of earlier ones, in one step.

@@ -230,6 +230,7 @@ class EvaluationResults(Settings):
         measures: the total first, then dimensions, rubric, automatic metrics; then those of single judges where there
             are several.
         limits: what these results do not show, in plain sentences.
+        basis: what names all that they were counted from, see `core.evaluate.counting.basis`.
     """
 
     candidates: tuple[str, ...]
@@ -245,6 +246,7 @@ class EvaluationResults(Settings):
     human_agreement: tuple[HumanAgreement, ...]
     lengths: tuple[LengthRelation, ...]
     limits: tuple[str, ...]
+    basis: str = ""
 
     def measure(self, name: str) -> Measure | None:
         """The measure of this name; None when there is none."""

@@ -19,17 +19,16 @@ from core.compare.comparison import ComparedAnswer, Comparison, ComparisonReques
 from core.errors import RewardError, RunError, StudioError
 from core.evaluate.answer_metrics import AnswerMetrics
 from core.evaluate.calls import calls_of
+from core.evaluate.counting import count
 from core.evaluate.evaluation import Evaluation, comparison_of, find_evaluation, judging_alone
-from core.evaluate.human_agreement import votes_on
 from core.evaluate.judge_texts import JudgePrompt, JudgeTexts
 from core.evaluate.judging import judge_all, judge_endpoint_of, open_calls, standing_verdicts
 from core.evaluate.metrics import METRICS, measured, needs_measuring, standing_metrics, with_models
 from core.evaluate.report import write_report
 from core.evaluate.request import JudgeSettings
-from core.evaluate.statistics import evaluate_results
 from core.evaluate.verdicts import Call, Verdict
 from core.jobs import supervisor
-from core.jobs.tasks import Task, TaskStopped, Tell, newest_task
+from core.jobs.tasks import Task, TaskStopped, Tell, newest_task, tasks_of
 from core.paths import Home
 
 KIND = "evaluate"
@@ -64,8 +63,15 @@ def refuse_judges(judges: Iterable[JudgeSettings]) -> None:
 
 
 def evaluation_task(home: Home, evaluation: Evaluation) -> Task | None:
-    """The task of an evaluation that was started last; None when there is none, or it has been forgotten."""
-    return newest_task(home, KIND, {"evaluation": evaluation.id})
+    """The task of an evaluation that is at work, else the one that was started last; None when none is kept.
+
+    Of two that are started at the same moment the later one is refused, and would hide the one that works.
+    """
+    newest = newest_task(home, KIND, {"evaluation": evaluation.id})
+    if newest is None or newest.status().live:
+        return newest
+    mine = (task for task in tasks_of(home, KIND) if task.arguments() == newest.arguments())
+    return next((task for task in mine if task.status().live), newest)
 
 
 def evaluate(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
@@ -75,7 +81,7 @@ def evaluate(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, 
 
     Raises:
         DataError: there is no such evaluation, or it is damaged.
-        RewardError: a judge cannot be asked; what the others said is kept, counted and reported.
+        RewardError: a judge, or a model that scores, cannot be asked; all the rest is kept, counted and reported.
         RunError: somebody else judges it or answers its comparison, or no model has answered anything.
         StorageError: the disk is full.
         TaskStopped: the user asked to stop.
@@ -94,43 +100,44 @@ def evaluate(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, 
 
 
 def _work(home: Home, evaluation: Evaluation, comparison: Comparison, tell: Tell) -> Sequence[str]:
-    """All but the report; returns why judges could not go on, a sentence each."""
+    """All but the report; returns why models that score and judges could not go on, a sentence each."""
     try:
         answer_all(home, comparison, tell)
-        _measure(home, evaluation, comparison, tell)
-        broken = asyncio.run(Judging(evaluation, comparison, tell).run())
+        unmeasured = _measure(home, evaluation, comparison, tell)
+        broken = [*unmeasured, *asyncio.run(Judging(evaluation, comparison, tell).run())]
         tell("statistics", 0, 0)
     except TaskStopped:
-        _count(evaluation, comparison)
+        count(evaluation, comparison)
         raise
     answers = comparison.answers()
     if all(answer.error for answer in answers):
         reason = Counter(answer.error for answer in answers).most_common(1)[0][0]
         raise RunError(f"No question has been answered, so there is nothing to judge. Mostly: {reason}")
-    _count(evaluation, comparison)
+    count(evaluation, comparison)
     tell("report", 0, 0)
     return broken
 
 
-def _measure(home: Home, evaluation: Evaluation, comparison: Comparison, tell: Tell) -> None:
-    """Take the automatic metrics that are wanting, portion by portion.
+def _measure(home: Home, evaluation: Evaluation, comparison: Comparison, tell: Tell) -> Sequence[str]:
+    """Take the automatic metrics that are wanting, portion by portion; returns what kept some of them from it.
 
     Where the models that score cannot be asked, the others are taken all the same, and the next round tries again.
     """
-    asked, known, reachable = comparison.request(), evaluation.metrics(), True
+    asked, known, problem = comparison.request(), evaluation.metrics(), ""
     answers = [one for one in comparison.answers() if needs_measuring(one, known.get((one.question, one.candidate)))]
     for start in range(0, len(answers), _MEASURED_TOGETHER):
         tell("measuring", start, len(answers))
         portion = answers[start : start + _MEASURED_TOGETHER]
         found = {(one.question, one.candidate): measured(asked, one) for one in portion}
-        if reachable:
+        if not problem:
             try:
                 found |= _by_models(home, asked, portion, found, tell)
-            except StudioError:
-                reachable = False
+            except StudioError as error:
+                problem = f"Similarity and perplexity could not be measured: {error}"
         fresh = [one for place, one in found.items() if one != known.get(place)]
         if fresh:
             evaluation.add_metrics(fresh)
+    return [problem] if problem else []
 
 
 def _by_models(
@@ -222,14 +229,20 @@ class Judging:
                 self._done += len(verdicts)
 
 
-def _count(evaluation: Evaluation, comparison: Comparison) -> None:
-    """Keep the statistics of what there is; nothing where no question has been answered."""
-    request, asked, answers = evaluation.request(), comparison.request(), comparison.answers()
-    if all(answer.error for answer in answers):
-        return
-    verdicts = standing_verdicts(JudgeTexts(request, asked, answers), evaluation.verdicts())
-    metrics = standing_metrics(answers, evaluation.metrics())
-    evaluation.keep_results(evaluate_results(asked, answers, request, verdicts, metrics, votes_on(comparison)))
+def report_again(home: Home, evaluation: Evaluation) -> None:
+    """Count what is there and write the evidence pack anew; nobody is asked anything.
+
+    Raises:
+        DataError: the evaluation or its comparison is damaged.
+        RunError: it is being judged just now, or nothing has been answered yet.
+        StorageError: the disk is full.
+    """
+    release = judging_alone(evaluation)
+    try:
+        count(evaluation, comparison_of(home, evaluation))
+        write_report(home, evaluation, datetime.now().astimezone())
+    finally:
+        release()
 
 
 def _outcome(evaluation: Evaluation, comparison: Comparison) -> dict[str, Any]:

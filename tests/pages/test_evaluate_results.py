@@ -23,10 +23,13 @@ from core.evaluate.verdicts import Verdict
 from core.jobs import supervisor
 from core.jobs.tasks import Task, create_task
 from core.paths import Home
+from tests.build_blind import vote_for
 from tests.build_compare_page import Open, sent
-from tests.build_evaluate_page import FIRST, SECOND, counted, evaluate_page
-from tests.build_evaluation import answered_comparison, build_evaluation, judges_named, made_up_answer
+from tests.build_evaluate_page import FIRST, SECOND, evaluate_page
+from tests.build_evaluation import answered_comparison, build_evaluation, counted, judges_named, made_up_answer
 from tests.build_runs import HOSTILE
+
+STALE = "have come since the results were counted"
 
 
 @pytest.fixture
@@ -261,13 +264,41 @@ def test_a_vote_that_has_ended_since_is_counted_by_one_click(evaluate: Open, hom
     evaluation = counted(home)
     comparison = comparison_of(home, evaluation)
     open_vote(comparison, [(0, 1)])
+    vote_for(home, comparison, "Ada", [0])
     end_vote(home, comparison)
     at = evaluate(evaluation)
-    assert "has ended since the results were counted" in sent(at)
-    at.button(key="evaluate.count_votes").click().run()
+    assert STALE in sent(at)
+    at.button(key="evaluate.count_new").click().run()
     assert [task.arguments() for task in started] == [{"evaluation": evaluation.id}]
     counted(home, evaluation)
-    assert "has ended since" not in sent(evaluate(evaluation))
+    assert STALE not in sent(evaluate(evaluation))
+
+
+def test_a_verdict_that_has_come_since_is_counted_by_one_click(evaluate: Open, home: Home, started: list[Task]) -> None:
+    evaluation = counted(home)
+    assert STALE not in sent(evaluate(evaluation))
+    changed(evaluation, 0, scores={"accuracy": 1}, time=2e9)
+    evaluate(evaluation).button(key="evaluate.count_new").click().run()
+    assert [task.arguments() for task in started] == [{"evaluation": evaluation.id}]
+
+
+def test_results_of_another_version_are_counted_again_by_one_click(
+    evaluate: Open, home: Home, started: list[Task]
+) -> None:
+    evaluation = counted(home)
+    (evaluation.folder / "results.json").write_text('{"earlier": true}')
+    at = evaluate(evaluation)
+    assert "There are no results yet" in sent(at)
+    at.button(key="evaluate.resume").click().run()
+    assert [task.arguments() for task in started] == [{"evaluation": evaluation.id}]
+
+
+def test_an_evidence_pack_of_earlier_results_says_so(evaluate: Open, home: Home) -> None:
+    evaluation = counted(home)
+    folder = write_report(home, evaluation, datetime(2026, 11, 23))
+    assert "since this pack was written" not in sent(evaluate(evaluation, view="evidence"))
+    os.utime(folder / "report.html", (1, 1))
+    assert "since this pack was written" in sent(evaluate(evaluation, view="evidence"))
 
 
 def test_an_evaluation_is_deleted_after_a_question_and_its_answers_stay(evaluate: Open, home: Home) -> None:

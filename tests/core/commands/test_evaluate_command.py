@@ -12,18 +12,20 @@ import pytest
 from core.commands import evaluate as command
 from core.commands.cli import main
 from core.compare import answering
+from core.compare.blind import end_vote, open_vote
 from core.compare.comparison import list_comparisons
 from core.endpoints import BASE_URL, ENDPOINTS, JUDGE_KEYS
 from core.errors import StudioError
 from core.evaluate import metrics, task
-from core.evaluate.evaluation import find_evaluation, list_evaluations
+from core.evaluate.evaluation import comparison_of, find_evaluation, list_evaluations
 from core.jobs.tasks import silent
 from core.paths import Home
 from core.reward.scoring import Sample
 from core.serving.scoring import AnswerScores
+from tests.build_blind import vote_for
 from tests.build_comparison import scores_by_length
 from tests.build_endpoint import FakeEndpoint, Reply
-from tests.build_evaluation import answered_comparison, build_evaluation
+from tests.build_evaluation import answered_comparison, build_evaluation, counted
 from tests.build_judging import answer_or_verdict, is_judged, judging_server
 
 
@@ -150,7 +152,7 @@ def test_a_report_is_never_written_over_a_file(
     evaluation.report_folder.mkdir()
     (evaluation.report_folder / "report.html").write_text("new")
     (evaluation.report_folder / "evidence.zip").write_text("pack")
-    monkeypatch.setattr(command, "write_report", lambda home, evaluation, date: evaluation.report_folder)
+    monkeypatch.setattr(command, "report_again", lambda home, evaluation: None)
     file, pack = tmp_path / "mine.html", tmp_path / "mine.zip"
     file.write_text("mine")
     assert evaluated(home, "--report", evaluation.id, "--out", str(file)) == 2
@@ -194,6 +196,36 @@ def test_evaluations_are_listed(home: Home, capsys: pytest.CaptureFixture[str]) 
     assert evaluated(home, "--list", "--json") == 0
     (record,) = json.loads(capsys.readouterr().out)
     assert (record["evaluation"], record["results"]) == (evaluation.id, None)
+
+
+def test_a_list_goes_on_after_an_evaluation_that_is_damaged(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    whole, damaged = counted(home), build_evaluation(home)
+    (damaged.folder / "request.json").write_text("{")
+    assert evaluated(home, "--list") == 0
+    said = capsys.readouterr().out
+    assert "is better than" in said and whole.id in said and f"The evaluation {damaged.id} is damaged" in said
+
+
+def test_while_a_vote_is_open_no_result_is_printed(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluation = counted(home)
+    open_vote(comparison_of(home, evaluation), [(0, 1)])
+    for arguments in (["--list"], ["--resume", evaluation.id], ["--list", "--json"]):
+        evaluated(home, *arguments)
+        said = capsys.readouterr().out
+        assert "better" not in said and '"mean"' not in said
+
+
+def test_a_report_is_that_of_all_that_is_there(home: Home, tmp_path: Path) -> None:
+    evaluation = counted(home)
+    comparison = comparison_of(home, evaluation)
+    open_vote(comparison, [(0, 1)])
+    vote_for(home, comparison, "Ada", [0, 0, 1])
+    end_vote(home, comparison)
+    before = evaluation.results()
+    assert before is not None and before.human_agreement == ()
+    assert evaluated(home, "--report", evaluation.id, "--out", str(tmp_path / "report.html")) == 0
+    after = evaluation.results()
+    assert after is not None and after.human_agreement
 
 
 @pytest.mark.parametrize(

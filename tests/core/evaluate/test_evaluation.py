@@ -125,10 +125,15 @@ def test_results_are_replaced_as_a_whole(evaluation: Evaluation) -> None:
     assert evaluation.results() == results()
 
 
-def test_damaged_files_are_said_to_be_and_what_to_do(evaluation: Evaluation) -> None:
-    (evaluation.folder / "results.json").write_text("{", encoding="utf-8")
-    with pytest.raises(DataError, match=r"results of eval-.* cannot be read\. Start the evaluation again"):
-        evaluation.results()
+@pytest.mark.parametrize("content", ["{", "{}", '{"candidates": [], "later": 1}'])
+def test_results_that_are_damaged_or_of_another_version_are_none_and_counted_again(
+    evaluation: Evaluation, content: str
+) -> None:
+    (evaluation.folder / "results.json").write_text(content, encoding="utf-8")
+    assert evaluation.results() is None
+
+
+def test_a_damaged_request_is_said_to_be(evaluation: Evaluation) -> None:
     (evaluation.folder / "request.json").write_text('{"comparison": ""}', encoding="utf-8")
     with pytest.raises(DataError, match="is damaged"):
         evaluation.request()
