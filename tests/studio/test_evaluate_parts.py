@@ -25,8 +25,7 @@ from studio import (
     evaluate_tables,
     evaluate_verdicts,
 )
-from tests.build_evaluate_page import counted
-from tests.build_evaluation import judges_named
+from tests.build_evaluation import counted, judges_named
 
 TEXT = "What a good answer does"
 
