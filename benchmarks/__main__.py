@@ -1,6 +1,7 @@
 """`python -m benchmarks [NAME …]`: run benchmarks and keep their results under `benchmarks/results/`.
 
-Without a name: step, scoring, weight_map, sliders, interface, preview, report, serving, evaluating, evidence.
+Without a name: step, scoring, weight_map, sliders, interface, preview, report, serving, evaluating, evidence,
+export.
 `learning` trains the demo four times, about half an hour. `long_run` first writes a run of a million steps, several
 minutes and 3 GB.
 """
@@ -18,6 +19,7 @@ from typing import Any
 from benchmarks import (
     evaluating,
     evidence,
+    export,
     interface,
     learning,
     long_run,
@@ -46,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[Home], dict[str, Any]]] = {
     "serving": serving.measure,
     "evaluating": evaluating.measure,
     "evidence": evidence.measure,
+    "export": export.measure,
     "learning": learning.measure,
 }
 USUAL = (
@@ -59,6 +62,7 @@ USUAL = (
     "serving",
     "evaluating",
     "evidence",
+    "export",
 )
 
 

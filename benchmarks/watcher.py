@@ -18,7 +18,7 @@ from core.runs.run import Run
 
 def main(root: Path, run: Run, until: int) -> None:
     os.environ["GRPO_STUDIO_HOME"] = str(root)
-    page = AppTest.from_file(PROJECT / "studio" / "app.py", default_timeout=60).run()
+    page = AppTest.from_file(PROJECT / "studio" / "main.py", default_timeout=60).run()
     page.switch_page(str(PROJECT / "pages" / "train.py"))
     page.query_params["run"] = run.id
     while run.status().live and run.written_status().step < until:

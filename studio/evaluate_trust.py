@@ -8,6 +8,7 @@ from core.evaluate.results import EvaluationResults
 from studio import evaluate_frames, evaluate_tables
 
 _NUMBER = st.column_config.NumberColumn
+_AT_LEAST = "At least: of the verdicts that stand, by the prices that were entered. What was asked again is not in it."
 _AGREEMENT = "1 where they always agree, 0 where they agree as often as by chance."
 
 
@@ -29,12 +30,12 @@ def _judges(results: EvaluationResults) -> None:
         "judges",
         "What came of the questions to each judge",
         {
-            "Tokens read": _NUMBER(format="localized"),
-            "Tokens written": _NUMBER(format="localized"),
+            "Tokens read": _NUMBER(format="localized", help=_AT_LEAST),
+            "Tokens written": _NUMBER(format="localized", help=_AT_LEAST),
             "Unreadable": _NUMBER(help="The reply held no verdict, though it was asked twice. It counts for nothing."),
             "Refused": _NUMBER(help="The judge declined to answer. It counts for nothing."),
             "Failed": _NUMBER(help="Nothing came. Going on asks again."),
-            "US dollars": _NUMBER(format="%.2f", help="By the prices that were entered."),
+            "US dollars": _NUMBER(format="%.2f", help=_AT_LEAST),
         },
     )
     lost = sum(one.unreadable + one.refused for one in results.judges)

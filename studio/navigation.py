@@ -34,7 +34,8 @@ TRAIN = Entry("train.py", "Train", ":material/model_training:")
 RUNS = Entry("runs.py", "Runs", ":material/list_alt:")
 COMPARE = Entry("compare.py", "Compare", ":material/forum:")
 EVALUATE = Entry("evaluate.py", "Evaluate", ":material/fact_check:")
-ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN, RUNS, COMPARE, EVALUATE)
+EXPORT = Entry("export.py", "Export", ":material/ios_share:")
+ENTRIES: Sequence[Entry] = (OVERVIEW, DATA, REWARDS, TRAIN, RUNS, COMPARE, EVALUATE, EXPORT)
 """In the order of the menu; the first is the one that opens."""
 
 

@@ -12,7 +12,7 @@ from core.jobs import queue, supervisor
 from core.paths import Home
 from core.runs.run import Run
 from core.training import control
-from studio import compare_who, dialogs, output, run_weights, state
+from studio import compare_who, dialogs, export_link, output, run_weights, state
 
 _LOOK_SECONDS = 5
 
@@ -44,6 +44,7 @@ def buttons(home: Home, run: Run) -> None:
         _resume(home, run)
     compare_who.compare_button(run, "compare_base")
     compare_who.evaluate_button(run, "evaluate_run")
+    export_link.button(run, "export_model")
     st.button(
         "Clone",
         icon=":material/content_copy:",

@@ -10,7 +10,7 @@ from core.errors import StudioError
 from core.paths import Home
 from core.runs.labels import change_label
 from core.runs.lines import RunLine
-from studio import compare_who, navigation, runs_dialogs, state
+from studio import compare_who, export_link, navigation, runs_dialogs, state
 
 MOST_COMPARED = 8
 _REFUSED = "runs"
@@ -29,12 +29,18 @@ def bar(home: Home, lines: Sequence[RunLine]) -> None:
         if len(lines) == 1:
             compare_who.compare_button(lines[0].run, "runs.ask")
             compare_who.evaluate_button(lines[0].run, "runs.evaluate")
+            export_link.button(lines[0].run, "runs.export_model")
         if len(lines) > 1:
             _compare_button(ids)
         if st.button("Title and tags", icon=":material/label:", key="runs.label"):
             runs_dialogs.label(lines)
         _archive_buttons(lines)
-        if st.button("Export", icon=":material/folder_zip:", key="runs.export"):
+        if st.button(
+            "Pack as zip",
+            icon=":material/folder_zip:",
+            key="runs.export",
+            help="The whole run with its curves and answers, to keep it or to bring it into another studio.",
+        ):
             runs_dialogs.export(home, lines)
         if st.button("Delete", icon=":material/delete:", key="runs.delete"):
             runs_dialogs.delete(home, lines)

@@ -18,6 +18,7 @@ from core.commands.control import add_control_verbs
 from core.commands.custom_rewards import add_reward_verb
 from core.commands.data_options import add_data_verbs
 from core.commands.evaluate import add_evaluate_verb
+from core.commands.export import add_export_verb
 from core.commands.fit import add_fit_verb
 from core.commands.generate import add_generate_verb
 from core.commands.preflight import add_preflight_verb
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add_serve_verb(verbs)
     add_generate_verb(verbs)
     add_evaluate_verb(verbs)
+    add_export_verb(verbs)
     return parser
 
 

@@ -90,7 +90,8 @@ def _add_judge_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--no-safety", action="store_true", help="do not look for dangers")
     parser.add_argument("--concurrent", type=positive, default=8, metavar="N", help="asked at once (default: 8)")
-    parser.add_argument("--per-minute", type=int, default=0, metavar="N", help="asked in a minute (default: no limit)")
+    per_minute = "begun in a minute (default: no limit); what is asked again after a refusal comes on top"
+    parser.add_argument("--per-minute", type=int, default=0, metavar="N", help=per_minute)
 
 
 def evaluate(options: argparse.Namespace, home: Home) -> Any:

@@ -26,7 +26,7 @@ def result_lines(results: EvaluationResults) -> Iterator[str]:
     yield from safety_sentences(results)
     for judge in results.judges:
         wanting = f", {judge.unreadable} unreadable, {judge.refused} refused, {judge.failed} without a reply"
-        spent = "" if judge.dollars is None else f", {_dollars(judge.dollars)}"
+        spent = "" if judge.dollars is None else f", at least {_dollars(judge.dollars)}"
         yield f"Judge {one_line(judge.judge, 80)}: {judge.given} of {judge.calls} verdicts{wanting}{spent}."
     for limit in results.limits:
         yield f"Limit: {limit}"

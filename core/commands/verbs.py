@@ -41,7 +41,12 @@ def finish_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Any:
     Raises:
         StudioError: the task failed or was stopped; the message says why.
     """
-    task, phase = supervisor.start_task(home, kind, arguments), ""
+    return follow_task(supervisor.start_task(home, kind, arguments))
+
+
+def follow_task(task: Task) -> Any:
+    """Say on standard error what a task is busy with until it ends, and return its result; raises as `finish_task`."""
+    phase = ""
     while (status := _look(task)).live:
         if status.phase not in ("", phase):
             phase = status.phase

@@ -106,7 +106,7 @@ def length_figure(
             hovertemplate="Question %{customdata}: %{x} characters, %{y:.2f}<extra>%{fullData.name}</extra>",
         )
     figure.update_xaxes(title={"text": "Length of the answer in characters"}, rangemode="tozero")
-    figure.update_yaxes(title={"text": measure.title}, range=ends(measure))
+    figure.update_yaxes(title={"text": shown(measure.title)}, range=ends(measure))
     return figure
 
 

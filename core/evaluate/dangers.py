@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from core.compare.blind_results import share
 from core.evaluate.request import DANGERS, Danger
@@ -39,17 +39,27 @@ def _count(seen: Seen, candidate: int, danger: Danger | None) -> DangerCount:
     return DangerCount(candidate=candidate, danger=danger, count=sum(found), share=share(sum(found), len(found)))
 
 
-def danger_differences(seen: Seen, candidates: int, baseline: int) -> tuple[DangerDifference, ...]:
-    """Of every candidate but the baseline, on which questions only its answer, or only the baseline's, is dangerous."""
+def danger_differences(verdicts: Iterable[Verdict], candidates: int, baseline: int) -> tuple[DangerDifference, ...]:
+    """Of every candidate but the baseline, on which questions only its answer, or only the baseline's, is dangerous.
+
+    On each question those judges count that have looked at both answers, so that one who is quick to see dangers, and
+    has a verdict on one answer alone, makes no difference between the two.
+    """
+    of_judge: dict[int, list[Verdict]] = {}
+    for verdict in verdicts:
+        of_judge.setdefault(verdict.judge, []).append(verdict)
+    seen = [dangers_seen(said) for said in of_judge.values()]
     return tuple(_difference(seen, who, baseline) for who in range(candidates) if who != baseline)
 
 
-def _difference(seen: Seen, candidate: int, baseline: int) -> DangerDifference:
-    both = [
-        (any(dangers.values()), any(seen[question, baseline].values()))
-        for (question, who), dangers in seen.items()
-        if who == candidate and (question, baseline) in seen
-    ]
+def _difference(of_judges: Sequence[Seen], candidate: int, baseline: int) -> DangerDifference:
+    found: dict[int, list[tuple[bool, bool]]] = {}
+    for seen in of_judges:
+        for (question, who), dangers in seen.items():
+            if who == candidate and (question, baseline) in seen:
+                said = any(dangers.values()), any(seen[question, baseline].values())
+                found.setdefault(question, []).append(said)
+    both = [(any(one for one, _ in said), any(other for _, other in said)) for said in found.values()]
     only_candidate, only_baseline = both.count((True, False)), both.count((False, True))
     agree = both.count((True, True)), both.count((False, False))
     return DangerDifference(

@@ -63,7 +63,10 @@ def measured(scored: Sequence[Scored], baseline: int, seed: int, resamples: int)
     rows = [column for of_one in columns for column in of_one]
     rows += [pair.differences for of_one in pairs for pair in of_one]
     intervals = iter(mean_intervals(rows, seed, resamples))
-    averages = [tuple(_average(column, next(intervals)) for column in of_one) for of_one in columns]
+    averages = [
+        tuple(_average(column, next(intervals), (one.scale.low, one.scale.high) == (0, 1)) for column in of_one)
+        for one, of_one in zip(scored, columns, strict=True)
+    ]
     differences = [tuple(_difference(pair, next(intervals)) for pair in of_one) for of_one in pairs]
     return tuple(map(_measure, [one.scale for one in scored], averages, differences))
 
@@ -91,19 +94,23 @@ def _all_paired(scored: Scored, baseline: int) -> list[_Paired]:
     return [_Paired(who, _known(differences[:, who]), scored.scale.upward) for who in others]
 
 
-def _average(values: Floats, interval: Interval | None) -> Average | None:
+def _average(values: Floats, interval: Interval | None, is_share: bool) -> Average | None:
     if not len(values):
         return None
-    low, high = _sure_of_mean(values, interval) or (None, None)
+    low, high = _sure_of_mean(values, interval, is_share) or (None, None)
     deviation = float(values.std(ddof=1)) if len(values) > 1 else None
     return Average(mean=float(values.mean()), deviation=deviation, of=len(values), low=low, high=high)
 
 
-def _sure_of_mean(values: Floats, interval: Interval | None) -> Interval | None:
-    """The interval of a mean: Wilson's of a share; None where no resample differs, which is no proof of certainty."""
+def _sure_of_mean(values: Floats, interval: Interval | None, is_share: bool) -> Interval | None:
+    """The interval of a mean: Wilson's of a share; None where no resample differs, which is no proof of certainty.
+
+    Args:
+        is_share: whether the scale goes from 0 to 1, so that nothing but zeros and ones is counted as a share.
+    """
     from statsmodels.stats.proportion import proportion_confint
 
-    if set(values.tolist()) <= {0.0, 1.0}:
+    if is_share and set(values.tolist()) <= {0.0, 1.0}:
         low, high = proportion_confint(values.sum(), len(values), alpha=_SIGNIFICANCE, method="wilson")
         return float(low), float(high)
     return interval if interval is not None and interval[0] < interval[1] else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from statistics import fmean
 
 from core.compare.answering import places_to_ask
 from core.compare.comparison import ComparedAnswer, ComparisonRequest
-from core.endpoints import OPENAI
+from core.endpoints import OPENAI, own_address
+from core.errors import ConfigError
 from core.evaluate.calls import calls_of
 from core.evaluate.judge_forms import Form
 from core.evaluate.judge_texts import JudgeTexts
@@ -72,14 +74,25 @@ class Estimates:
     total: Estimate
 
 
-def with_prices(judge: JudgeSettings) -> JudgeSettings:
-    """The judge with the published prices of its model, where OpenAI itself is asked and no price was entered."""
+def with_prices(judge: JudgeSettings, environment: Mapping[str, str] = os.environ) -> JudgeSettings:
+    """The judge with the published prices of its model, where OpenAI itself is asked and no price was entered.
+
+    An empty address is OpenAI's only where the environment names no other.
+    """
     prices = PRICES.get(judge.model)
-    if prices is None or judge.base_url.rstrip("/") not in ("", OPENAI):
+    if prices is None or not _is_openai(judge, environment):
         return judge
     if judge.input_price is not None or judge.output_price is not None:
         return judge
     return judge.model_copy(update={"input_price": prices.input, "output_price": prices.output})
+
+
+def _is_openai(judge: JudgeSettings, environment: Mapping[str, str]) -> bool:
+    try:
+        address = judge.base_url or own_address(environment)
+    except ConfigError:  # said where the judge is to be asked
+        return False
+    return address.rstrip("/") == OPENAI
 
 
 def estimate(

@@ -28,6 +28,7 @@ from core.evaluate.answer_metrics import AnswerMetrics
 from core.evaluate.folders import REQUEST, evaluation_folders, evaluations_folder, folders_that_judge
 from core.evaluate.request import EvaluationRequest
 from core.evaluate.results import EvaluationResults
+from core.evaluate.settling import settled
 from core.evaluate.verdicts import Call, Verdict
 from core.json_lines import LineWriter, finished, objects
 from core.locks import locked
@@ -132,16 +133,20 @@ class Evaluation:
 def create_evaluation(home: Home, request: EvaluationRequest) -> Evaluation:
     """Make the folder of a new evaluation; nobody is asked yet.
 
+    What is kept is the request as `core.evaluate.settling.settled` completes it.
+
     Raises:
-        ConfigError: it does not fit its comparison.
+        ConfigError: it does not fit its comparison, a judge stands there twice, or the environment's address is none.
         DataError: there is no such comparison, or it is damaged.
         StorageError: the disk is full or the home cannot be written.
     """
-    refuse_misfit(request, find_comparison(home, request.comparison).request())
+    asked = find_comparison(home, request.comparison).request()
+    refuse_misfit(request, asked)
+    kept = settled(home, request, asked)
     name = f"eval-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     folder = new_folder(evaluations_folder(home), name)
     try:
-        write_json(folder / REQUEST, request.model_dump(mode="json"))
+        write_json(folder / REQUEST, kept.model_dump(mode="json"))
     except OSError as error:
         raise storage_error(error, folder) or error from error
     return Evaluation(folder)

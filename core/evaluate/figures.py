@@ -22,6 +22,8 @@ __all__ = ["Scale", "dots", "forest", "heat_map", "length_figure", "radar", "sca
 
 _ROW = 42
 """Height of a line of a picture, in pixels."""
+_TITLE = 60
+"""Characters of a measure's title; an item of a rubric may be a long sentence."""
 _SPREAD = 0.44
 """Which part of a line the marks of its candidates take up."""
 _FINDINGS = (
@@ -68,7 +70,7 @@ def radar(results: EvaluationResults) -> Figure | None:
         averages = [measure.averages[place] for measure in corners]
         figure.add_scatterpolar(
             r=[None if average is None else average.mean for average in averages],
-            theta=[measure.title for measure in corners],
+            theta=[shown(measure.title) for measure in corners],
             name=shown(name),
             mode="lines+markers",
             line={"color": colour(place), "width": 2, "dash": DASHES[place % len(DASHES)]},
@@ -105,7 +107,9 @@ def dots(results: EvaluationResults, measures: Sequence[Measure] | None = None) 
             x=[average.mean for _, average in known],
             y=[row + _offset(place, len(results.candidates)) for row, _ in known],
             error_x=_interval_bars([average for _, average in known], colour(place)),
-            customdata=[[chosen[row].title, _interval_text(average), average.of] for row, average in known],
+            customdata=[
+                [shown(chosen[row].title, _TITLE), _interval_text(average), average.of] for row, average in known
+            ],
             name=shown(name),
             mode="markers",
             cliponaxis=False,
@@ -113,7 +117,7 @@ def dots(results: EvaluationResults, measures: Sequence[Measure] | None = None) 
             hovertemplate="%{customdata[0]}: %{x:.2f}%{customdata[1]}, %{customdata[2]} questions"
             "<extra>%{fullData.name}</extra>",
         )
-    _lines(figure, [measure.title for measure in chosen])
+    _lines(figure, [shown(measure.title, _TITLE) for measure in chosen])
     figure.update_xaxes(range=ends(chosen[0]), title={"text": "Mean, 95% interval", "standoff": 8})
     return figure
 
@@ -143,7 +147,7 @@ def forest(results: EvaluationResults, measures: Sequence[Measure] | None = None
                 hovertemplate="%{x:+.2f}%{customdata[0]}, %{customdata[1]} questions<extra>%{fullData.name}</extra>",
             )
     names = [
-        f"{measure.title} · {shown(results.candidates[found.candidate], 24)}" if several else measure.title
+        shown(measure.title, _TITLE) + (f" · {shown(results.candidates[found.candidate], 24)}" if several else "")
         for measure, found in rows
     ]
     _lines(figure, names)

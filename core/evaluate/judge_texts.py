@@ -13,12 +13,12 @@ from typing import Any
 
 from core.compare.comparison import ComparedAnswer, ComparisonRequest
 from core.config import Tags
-from core.content_hash import answers_hash, content_hash
+from core.content_hash import content_hash
 from core.evaluate.calls import FORMAT, tagless_dimensions
 from core.evaluate.judge_forms import PREFERRED, SAFETY, Form
 from core.evaluate.request import Danger, Dimension, EvaluationRequest
 from core.evaluate.verdicts import Call, Matter
-from core.reward.judge_prompt import cut_text
+from core.reward.judge_prompt import LONGEST, cut_text
 from core.reward.parsing import REPEATED_TAG, TEXT_OUTSIDE, parse, without_tags
 
 _ROLE = "You are an experienced clinician who reviews answers to medical questions."
@@ -110,17 +110,31 @@ class JudgeTexts:
         return self._system(matter)[1]
 
     def hashes(self, call: Call) -> tuple[str, str]:
-        """The hash of what is told and that of the answers, as a verdict on this call bears them."""
-        return self._system(call.matter)[2], answers_hash(self._texts(call))
+        """The hash of what is told and that of what is shown, as a verdict on this call bears them."""
+        return self._system(call.matter)[2], _shown_hash(self._json(call))
 
     def prompt(self, call: Call) -> JudgePrompt:
         """What goes out for one call; it must be one of those that `has` knows."""
-        system, form, _ = self._system(call.matter)
-        shown = json.dumps(self._shown(call, self._texts(call)), ensure_ascii=False)
-        return JudgePrompt(call, system, shown, form, *self.hashes(call))
+        system, form, prompt_hash = self._system(call.matter)
+        shown = self._json(call)
+        return JudgePrompt(call, system, shown, form, prompt_hash, _shown_hash(shown))
+
+    def is_cut(self, call: Call) -> bool:
+        """Whether the judge is shown only the beginning of one of the texts that belong to a call."""
+        question = self._asked.questions[call.question]
+        texts = [*self._texts(call), question.text, question.reference]
+        if max(map(len, texts)) <= LONGEST:  # and so is every part of them
+            return False
+        shown = self._whole(call)
+        parts = [part for value in shown.values() for part in (value.values() if isinstance(value, dict) else [value])]
+        return max(map(len, parts)) > LONGEST
 
     def _texts(self, call: Call) -> list[str]:
         return [self._answers[place].text for place in _places(call)]
+
+    def _json(self, call: Call) -> str:
+        """The texts of a call as they are shown: one JSON object, each text cut to what a judge is shown."""
+        return json.dumps(_cut(self._whole(call)), ensure_ascii=False)
 
     def _system(self, matter: Matter) -> tuple[str, Form, str]:
         """What is told, the form of the reply, and the hash of both."""
@@ -131,13 +145,15 @@ class JudgeTexts:
             self._systems[matter] = system, form, hashed
         return self._systems[matter]
 
-    def _shown(self, call: Call, texts: Sequence[str]) -> dict[str, Any]:
+    def _whole(self, call: Call) -> dict[str, Any]:
+        """The texts of a call by their names, in their whole length; of a pair, those of both answers are inside."""
+        texts = self._texts(call)
         if call.matter == "format":
-            return {"completion": cut_text(texts[0])}
+            return {"completion": texts[0]}
         question, tags = self._asked.questions[call.question], self._asked.prompt.tags
-        shown: dict[str, Any] = {"question": cut_text(question.text)}
+        shown: dict[str, Any] = {"question": question.text}
         if question.reference.strip():
-            shown["reference_answer"] = cut_text(question.reference)
+            shown["reference_answer"] = question.reference
         if call.matter == "pairwise":
             first, second = (parts_without_tags(text, tags) for text in texts)
             return {**shown, "first": first, "second": second}
@@ -155,8 +171,16 @@ def parts_without_tags(completion: str, tags: Tags) -> dict[str, str]:
     parsed = parse(completion, tags)
     hidden = TEXT_OUTSIDE in parsed.faults or REPEATED_TAG in parsed.faults
     if parsed.reasoning is None or parsed.answer is None or hidden:
-        return {"answer": cut_text(without_tags(completion, tags))}
-    return {"reasoning": cut_text(parsed.reasoning), "answer": cut_text(parsed.answer)}
+        return {"answer": without_tags(completion, tags)}
+    return {"reasoning": parsed.reasoning, "answer": parsed.answer}
+
+
+def _cut(shown: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _cut(text) if isinstance(text, dict) else cut_text(text) for name, text in shown.items()}
+
+
+def _shown_hash(shown: str) -> str:
+    return content_hash([shown], "shown").hex()
 
 
 def form_of(request: EvaluationRequest, matter: Matter) -> Form:

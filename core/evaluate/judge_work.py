@@ -20,7 +20,7 @@ def judge_counts(
     request: EvaluationRequest,
     verdicts: Mapping[Call, Verdict],
 ) -> tuple[JudgeCount, ...]:
-    """Every judge's calls, what came of them, and tokens and dollars as far as they are known."""
+    """Every judge's calls, what came of them, and the tokens and dollars that the verdicts which stand have cost."""
     found = []
     for judge, name in enumerate(judge_names(request.judges)):
         calls = calls_of(request, comparison, answers, judge)

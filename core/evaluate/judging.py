@@ -26,7 +26,9 @@ RETRIES = 6
 """How often the client library asks again after 429, 5xx and broken connections, with growing pauses or those that the
 endpoint asks for."""
 GIVE_UP = 8
-"""After so many calls in a row on which no judge has spoken, the endpoint counts as broken."""
+"""After so many calls in a row on which no judge has spoken, the endpoint counts as broken.
+
+Requests that it calls bad count only as long as it has spoken on none: else it is they that are wrong, not it."""
 
 
 def judge_endpoint_of(judge: JudgeSettings, environment: Mapping[str, str] = os.environ) -> Endpoint:
@@ -51,9 +53,13 @@ def standing_verdicts(texts: JudgeTexts, verdicts: Mapping[Call, Verdict]) -> di
 
 
 def open_calls(texts: JudgeTexts, calls: Iterable[Call], verdicts: Mapping[Call, Verdict]) -> list[Call]:
-    """The calls that are still to be asked: those without a standing verdict, and those on which nothing came."""
+    """The calls that are still to be asked: those without a standing verdict, then those on which nothing came.
+
+    Of the latter, what was tried last comes last, so that calls which fail for good keep no others waiting for ever.
+    """
     standing = standing_verdicts(texts, verdicts)
-    return [call for call in calls if call not in standing or standing[call].outcome == "failed"]
+    fresh = [call for call in calls if call not in standing or standing[call].outcome == "failed"]
+    return sorted(fresh, key=lambda call: standing[call].time if call in standing else 0.0)
 
 
 async def judge_all(
@@ -76,11 +82,14 @@ async def judge_all(
     from core.evaluate.judge_asking import asked_judge  # noqa: PLC0415 takes a second
 
     endpoint = judge_endpoint_of(judge, environment)
-    silent = 0
+    silent, has_spoken = 0, False
     async with asked_judge(judge, endpoint, retries) as asked, _working(asked, prompts, judge.concurrent) as found:
         while (judged := await found.get()) is not None:
             yield judged.verdict
-            silent = 0 if judged.fault is None else silent + 1
+            if judged.fault is None:
+                silent, has_spoken = 0, True
+            elif not (judged.fault.of_request and has_spoken):
+                silent += 1
             if judged.fault is not None and (judged.fault.lasting or silent == GIVE_UP):
                 while not found.empty():
                     if (came := found.get_nowait()) is not None:

@@ -6,11 +6,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from core.compare.comparison import ComparedAnswer, ComparisonRequest
+from core.evaluate.calls import calls_of
+from core.evaluate.judge_texts import JudgeTexts
 from core.evaluate.request import EvaluationRequest
 from core.evaluate.results import EvaluationResults
 from core.evaluate.sentences import measure_title
 from core.lab.fit_result import agreement_word
 from core.lab.rater_agreement import FEWEST_COMMON
+from core.reward.judge_prompt import LONGEST
+from core.serving.candidates import BEST
 
 FEW_QUESTIONS = 30
 """Below so many, intervals are wide and a few odd questions decide."""
@@ -56,10 +60,12 @@ def limits(
         _of_people,
         _of_own_answers,
         _of_verdicts,
+        _of_cut_texts,
         _of_agreement,
         _of_orders,
         _of_lengths,
         _of_questions,
+        _of_other_data,
         _of_answers,
         _of_dangers,
         _of_tests,
@@ -122,6 +128,19 @@ def _of_verdicts(known: _Known) -> Iterator[str]:
             )
 
 
+def _of_cut_texts(known: _Known) -> Iterator[str]:
+    if not known.request.judges:
+        return
+    texts = JudgeTexts(known.request, known.comparison, known.answers)
+    calls = calls_of(known.request, known.comparison, known.answers, 0)
+    cut = sum(texts.is_cut(call) for call in calls)
+    if cut:
+        yield (
+            f"{cut:,} of {len(calls):,} questions to {'the judge' if len(known.request.judges) == 1 else 'each judge'} "
+            f"hold a text of more than {LONGEST:,} characters. Of such a text only the beginning is judged."
+        )
+
+
 def _of_agreement(known: _Known) -> Iterator[str]:
     low = [
         f"{measure_title(known.results, one.measure)} ({one.alpha:.2f})"
@@ -171,12 +190,36 @@ def _of_questions(known: _Known) -> Iterator[str]:
             f"{typed:,} of {len(questions):,} questions were typed in or come from no known split, so whether a model "
             "was trained on them is not known."
         )
+    yield from _of_choosing(known)
     yield (
         "Each model answered each question once"
         + (", and another seed gives other answers" if known.comparison.decoding.temperature else "")
         + ". The intervals say how sure the result is for other questions of this kind, not for other patients, places "
         "or prompts."
     )
+
+
+def _of_choosing(known: _Known) -> Iterator[str]:
+    """That a checkpoint has been chosen by the questions that it is now asked."""
+    questions = known.comparison.questions
+    seen = sum(question.split == "validation" for question in questions)
+    chosen = {place for place, one in enumerate(known.comparison.candidates) if one.checkpoint == BEST}
+    best = [known.name(place) for place in sorted(chosen.difference(known.request.trained_elsewhere))]
+    if seen and best:
+        yield (
+            f"{seen:,} of {len(questions):,} questions are from the validation data, by which {' and '.join(best)} "
+            f"{'was' if len(best) == 1 else 'were'} chosen as best. Such a choice looks better on them than it is."
+        )
+
+
+def _of_other_data(known: _Known) -> Iterator[str]:
+    places = known.request.trained_elsewhere
+    if places:
+        names = " and ".join(known.name(place) for place in places)
+        yield (
+            f"{names} learned from other data than those that hold out these questions, so whether training has shown "
+            "the same questions there is not known."
+        )
 
 
 def _of_answers(known: _Known) -> Iterator[str]:

@@ -114,13 +114,13 @@ def measured(request: ComparisonRequest, answer: ComparedAnswer) -> AnswerMetric
     Those of models are among them where the answer's reward was scored by the same models.
     """
     parsed = parse(answer.text, request.prompt.tags)
-    reference = request.questions[answer.question].reference
+    question = request.questions[answer.question]
     (text,) = judged_texts([parsed])
     values = {
         "well_formed": float(parsed.well_formed),
         "tags": tag_score(parsed, "lenient"),
-        "exact_choice": exact_choice(text, reference),
-        **_overlap(text, reference),
+        "exact_choice": exact_choice(text, question.reference, question.text),
+        **_overlap(text, question.reference),
         **_model_values(request.reward, text, answer.components),
         "characters": float(len(answer.text)),
         "tokens": None if answer.tokens is None else float(answer.tokens),

@@ -96,13 +96,12 @@ def _figures(evidence: Evidence) -> Iterator[tuple[str, Figure | None]]:
         if isinstance(run, RunRecord):
             yield f"curve-{run.id}", curve_figure(run)
     main = main_measure(results)
-    if main is None:
+    if main is None or evidence.vote_open:  # pictures of single answers say who wrote what
         return
     scores = scores_of(evidence.table, main, count, len(results.candidates))
-    if not evidence.vote_open:
-        texts = [question.question.text for question in evidence.questions]
-        figure = heat_map(results.candidates, texts, scores, main)
-        yield "heat", figure and figure.update_layout(height=min(figure.layout.height, _TALLEST))
+    texts = [question.question.text for question in evidence.questions]
+    figure = heat_map(results.candidates, texts, scores, main)
+    yield "heat", figure and figure.update_layout(height=min(figure.layout.height, _TALLEST))
     characters = results.measure("characters")
     if characters is not None:
         lengths = scores_of(evidence.table, characters, count, len(results.candidates))

@@ -101,12 +101,15 @@ class ReportView:
         return measure_title(self._evidence.results, name)
 
     def said_of_judge(self, place: int) -> tuple[list[str], list[str], list[str]]:
-        """The models and versions that answered as a judge, and the parameters that it was asked with."""
+        """The models and versions that answered as a judge, and how it was asked; with counts where that differs."""
         verdicts = [verdict for verdict in self._evidence.verdicts if verdict.judge == place]
         models = sorted({verdict.judge_model for verdict in verdicts if verdict.judge_model})
         versions = sorted({verdict.system_fingerprint for verdict in verdicts if verdict.system_fingerprint})
-        asked = {f"{name} = {value}" for verdict in verdicts for name, value in verdict.parameters.items()}
-        return models, versions, sorted(asked)
+        replies = [verdict for verdict in verdicts if verdict.outcome in ("given", "unreadable")]
+        asked = Counter(words.asked_with(verdict.parameters) for verdict in replies)
+        if len(asked) < 2:
+            return models, versions, list(asked)
+        return models, versions, [f"{way}: {count:,} replies" for way, count in sorted(asked.items())]
 
     def snippet(self, question: JudgedQuestion) -> str:
         """A question in one line."""

@@ -97,6 +97,17 @@ def matter(name: str) -> str:
     return _MATTERS.get(name, name)
 
 
+def asked_with(parameters: Mapping[str, str]) -> str:
+    """How an endpoint was asked, in words; what it does not take is left to it.
+
+    >>> asked_with({"temperature": "0"})
+    'at temperature 0, without a schema for the reply'
+    """
+    temperature = parameters.get("temperature")
+    heat = "at the endpoint’s own temperature" if temperature is None else f"at temperature {temperature}"
+    return f"{heat}, {'with' if 'response_format' in parameters else 'without'} a schema for the reply"
+
+
 def item(name: str) -> str:
     """What a mark or a danger is of.
 

@@ -42,9 +42,11 @@ class JudgeSettings(Settings):
     """A language model behind an OpenAI-compatible endpoint; its key comes from the environment and is never kept.
 
     Attributes:
-        base_url: where it is; empty takes the environment's `OPENAI_BASE_URL`, else OpenAI's.
+        base_url: where it is; empty takes the environment's `OPENAI_BASE_URL`, else OpenAI's. In an evaluation that
+            has been made it is never empty.
         concurrent: how many questions may be under way at once.
-        per_minute: how many questions may begin within a minute; 0 sets no limit.
+        per_minute: how many questions may begin within a minute; 0 sets no limit. What the client library asks again
+            after a refusal, at most six times a question and with growing pauses, comes on top.
         seconds: how long one reply may take.
         input_price, output_price: US dollars for a million tokens read and written; None where they are not known.
     """
@@ -99,6 +101,8 @@ class EvaluationRequest(Settings):
         type_column: the column that holds the kind of each question; empty where there is none.
         baseline: the candidate that all others are compared with, by its place in the comparison.
         seed, resamples: of the bootstrap.
+        trained_elsewhere: the candidates, by their places, whose run was trained on other data than the run that the
+            questions are of; filled in by `core.evaluate.settling` when the evaluation is made.
     """
 
     title: str = Field(default="", max_length=200)
@@ -112,6 +116,7 @@ class EvaluationRequest(Settings):
     baseline: int = Field(default=0, ge=0)
     seed: int = Field(default=0, ge=0, lt=2**31)
     resamples: int = Field(default=10_000, ge=1_000, le=100_000)
+    trained_elsewhere: tuple[int, ...] = ()
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -114,7 +114,7 @@ class DangerCount(Settings):
 
 
 class DangerDifference(Settings):
-    """Dangers of any kind against the baseline, on the same questions.
+    """Dangers of any kind against the baseline, on the same questions and by judges that looked at both answers.
 
     Attributes:
         only_candidate, only_baseline: on how many questions only that one's answer is dangerous.
@@ -135,7 +135,9 @@ class JudgeCount(Settings):
         judge: its name for people.
         calls: how many it was to be asked.
         given, unreadable, refused, failed: what came of those that have been asked.
-        input_tokens, output_tokens: as its endpoint says; None where it never does.
+        input_tokens, output_tokens: of the verdicts that stand, as its endpoint says; None where it never does. At
+            least so many were paid for: those that were asked for again, or are on answers that have changed, are not
+            in it.
         dollars: what that costs by the prices that were entered; None where they were not.
     """
 

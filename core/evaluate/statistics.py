@@ -63,7 +63,7 @@ def evaluate_results(
         measures=tuple(_tested(scored, request)),
         types=_types(comparison, request, main),
         dangers=danger_counts(seen, candidates) if looked_for else (),
-        danger_differences=danger_differences(seen, candidates, request.baseline) if looked_for else (),
+        danger_differences=danger_differences(judged, candidates, request.baseline) if looked_for else (),
         preferences=pair_preferences(preferred, pairwise_judges, candidates),
         judge_agreement=judge_agreement(request, table, judged, preferred),
         human_agreement=human_agreement(request, table, preferred, people_said(comparison, votes)),

@@ -49,7 +49,8 @@ class Verdict(Settings):
         judge_model: what the endpoint says has answered.
         system_fingerprint: the endpoint's own name of its version; empty where it gives none.
         prompt_hash: SHA-256 of all that the judge was told besides the texts to be judged.
-        answers_hash: SHA-256 of the texts to be judged; a verdict on an answer that has changed since does not count.
+        answers_hash: SHA-256 of all that was shown, question and reference included; a verdict on texts that have
+            changed since does not count.
         parameters: how the endpoint was asked, such as `{"temperature": "0", "response_format": "json_schema"}`.
         input_tokens, output_tokens: of all attempts together; None where the endpoint does not tell.
         attempts: how often it was asked until a reply could be read.

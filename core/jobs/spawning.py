@@ -34,18 +34,19 @@ _children: list[subprocess.Popen[bytes]] = []
 """What this process has started. Python looks after them here, so that a finished one does not stay a zombie."""
 
 
-def spawn(job: JobFolder, home: Home, computes: bool = True) -> None:
+def spawn(job: JobFolder, home: Home, computes: bool = True, secrets: Mapping[str, str] | None = None) -> None:
     """Start the job's process on the GPUs that its status names, and wait until it has said which process it is.
 
     Args:
         computes: whether it may use a GPU. One that does not sees all of them: it may start jobs that do.
+        secrets: further variables of its environment, which stand in the place of this process's own.
 
     Raises:
         RunError: it did not start; the job's status says so too.
     """
     hide_environment()  # the job may run code of the user's, which has no business with the studio's keys
     try:
-        child = detached("core.jobs.worker", job, home, _variables(job, computes))
+        child = detached("core.jobs.worker", job, home, {**_variables(job, computes), **(secrets or {})})
     except OSError as error:  # such as too many processes
         raise _not_started(job, f"The job did not start ({error.strerror}). Try again in a moment.") from error
     deadline = time.monotonic() + _START_SECONDS

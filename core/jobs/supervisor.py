@@ -59,8 +59,12 @@ def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
     return run
 
 
-def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
+def start_task(home: Home, kind: str, arguments: Mapping[str, Any], secrets: Mapping[str, str] | None = None) -> Task:
     """Start a task: work that a page cannot wait for; see `core.jobs.tasks`.
+
+    Args:
+        secrets: keys and tokens for this task alone, by the names of environment variables. They are in the environment
+            of its process and nowhere else.
 
     Raises:
         Busy: it tries a run, and the machine has no room for one.
@@ -74,7 +78,7 @@ def start_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
         task = create_task(home, kind, arguments)
         if computes:
             task.write_status(replace(task.written_status(), gpus=gpu_for_a_task(home)))
-    spawn(task, home, computes)
+    spawn(task, home, computes, secrets or {})
     return task
 
 

@@ -38,6 +38,8 @@ KINDS: Mapping[str, str] = {
     "compare": "core.compare.batch:compare",
     "blind_results": "core.compare.blind_results:results_task",
     "evaluate": "core.evaluate.task:evaluate",
+    "export_model": "core.engine.export.task:export_model",
+    "push_export": "core.export.hub_upload:push_export",
 }
 """What each kind of task calls, as `module:function`: `function(home, arguments, progress)` returns its result."""
 SERVERS = ("serve_model", "serve_score")

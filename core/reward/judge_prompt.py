@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.config import JudgeConfig
 
-_LONGEST = 20_000
+LONGEST = 20_000
 """Characters of a text that a judge is shown; a model that writes without end must not cost without end."""
 INSTRUCTION = (
     "You are an experienced clinician who marks answers to medical questions. Compare the answer with the reference "
@@ -27,7 +27,7 @@ def system_text(config: JudgeConfig) -> str:
 
 def cut_text(text: str) -> str:
     """A text as a judge is shown it: its beginning, without halves of surrogate pairs, which no request can hold."""
-    return text[:_LONGEST].encode("utf-8", "replace").decode()
+    return text[:LONGEST].encode("utf-8", "replace").decode()
 
 
 def json_object(reply: str) -> str:

@@ -137,13 +137,18 @@ def _offered_by(run: Run) -> Iterator[Candidate]:
 
 
 def _exported(run: Run) -> Iterator[Candidate]:
-    """GGUF files and merged models in a run's `exports/`."""
+    """GGUF files and merged models in a run's `exports/`; names of what is just being written begin with a dot."""
     exports = run.folder / "exports"
-    for file in filter(is_gguf, sorted(exports.rglob("*.*"))):
+    files = [file for file in sorted(exports.rglob("*.*")) if not _is_hidden(file.relative_to(exports))]
+    for file in filter(is_gguf, files):
         yield Candidate(kind="gguf", model=str(file.resolve()))
-    for file in sorted(exports.rglob("config.json")):
-        if any(file.parent.glob("*.safetensors")):
+    for file in files:
+        if file.name == "config.json" and any(file.parent.glob("*.safetensors")):
             yield Candidate(kind="model", model=str(file.parent.resolve()))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def title(candidate: Candidate) -> str:

@@ -18,6 +18,8 @@ from pydantic import BaseModel, Field, ValidationError
 from core.endpoints import JUDGE_KEYS
 
 _PATH = "/chat/completions"
+_BAD_REQUEST = (400, 413, 422)
+"""What endpoints answer to a request that they do not take, such as one that is longer than the model reads."""
 _TEMPERATURE, _FORM = "temperature", "response_format"
 _WAYS: Sequence[tuple[str, ...]] = (
     (_TEMPERATURE, _FORM),
@@ -65,10 +67,17 @@ class StructuredReply:
 
 @dataclass(frozen=True)
 class Fault:
-    """Why nothing came, in a few words, and whether asking again later is of no use."""
+    """Why nothing came.
+
+    Attributes:
+        reason: in a few words.
+        lasting: whether asking anything more is of no use.
+        of_request: whether this one request was called bad, such as for its length, which says nothing of others.
+    """
 
     reason: str
     lasting: bool
+    of_request: bool = False
 
 
 class _Message(BaseModel):
@@ -165,7 +174,8 @@ def fault_of(error: Exception, model: str, seconds: float) -> Fault | None:
             said = "the endpoint allows no more questions now (429); ask fewer at once or raise its limit"
             return Fault(said, lasting=False)
         case openai.APIStatusError():
-            return Fault(f"the endpoint answered with status {error.status_code}", lasting=False)
+            said = f"the endpoint answered with status {error.status_code}"
+            return Fault(said, lasting=False, of_request=error.status_code in _BAD_REQUEST)
         case openai.APITimeoutError() | TimeoutError():
             return Fault(f"there was no answer within {seconds:g} s", lasting=False)
         case openai.APIConnectionError():

@@ -53,7 +53,7 @@ def _advice(mends: Sequence[Mend]) -> str:
     return f" What works here: {changes}." if changes else ""
 
 
-def _lacks(machine: Machine, package: str, what: str) -> str:
+def lacks(machine: Machine, package: str, what: str) -> str:
     """Why something that needs a GPU and a package cannot be done here; empty when it can."""
     if not machine.gpus:
         return f"{what} needs an NVIDIA GPU and this machine has none."
@@ -68,7 +68,7 @@ def _backend(config: RunConfig, machine: Machine) -> Iterable[Finding]:
     train = config.train
     if train.backend != "unsloth":
         return
-    reason = _lacks(machine, "unsloth", "Training with Unsloth")
+    reason = lacks(machine, "unsloth", "Training with Unsloth")
     if reason:
         yield stop("backend", reason, Mend("Train with TRL", {"train.backend": "trl"}))
     elif train.generation == "vllm_server":
@@ -86,7 +86,7 @@ def _generation(config: RunConfig, machine: Machine) -> Iterable[Finding]:
         return
     plain = Mend("Written by the model itself", {"train.generation": "plain"})
     in_process = Mend("vLLM in the training process", {"train.generation": "vllm"})
-    reason = _lacks(machine, "vllm", "Writing completions with vLLM")
+    reason = lacks(machine, "vllm", "Writing completions with vLLM")
     if reason:
         yield stop("generation", reason, plain)
     elif train.generation == "vllm_server" and len(machine.gpus) + len(server_gpus()) < 2:
@@ -109,7 +109,7 @@ def _generation(config: RunConfig, machine: Machine) -> Iterable[Finding]:
 
 def _quantization(config: RunConfig, machine: Machine) -> Iterable[Finding]:
     asked = config.train.quantization
-    reason = _lacks(machine, "bitsandbytes", f"Holding weights in {asked}") if asked != "none" else ""
+    reason = lacks(machine, "bitsandbytes", f"Holding weights in {asked}") if asked != "none" else ""
     if reason:
         yield stop("quantisation", reason, Mend("No quantisation", {"train.quantization": "none"}))
 
@@ -138,6 +138,6 @@ def _optimizer(config: RunConfig, machine: Machine) -> Iterable[Finding]:
         message = f"The optimiser {asked} needs the Python package {known[asked].package}, which is not installed."
         yield stop("optimizer", message, mend)
     elif options.needs_bitsandbytes(asked):
-        reason = _lacks(machine, "bitsandbytes", f"The optimiser {asked}")
+        reason = lacks(machine, "bitsandbytes", f"The optimiser {asked}")
         if reason:
             yield stop("optimizer", reason, mend)

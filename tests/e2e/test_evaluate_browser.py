@@ -28,6 +28,8 @@ from tests.tiny import save_policy, save_similarity
 
 WORKING_MS = 180_000
 QUESTIONS = 12
+NAMES = {"quillfeather": "plain", "marrowstone": "better"}
+"""What the models are called, which no judge may learn, and how their answers begin."""
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +52,8 @@ def remote() -> Iterator[FakeEndpoint]:
 
     def answer(request: dict[str, Any]) -> Reply:
         if not is_judged(request):
-            return Reply(whole(f"<reasoning>So it is.</reasoning><answer>{request['model']} {HOSTILE}</answer>"))
-        return judge_reply(request, mark=4 if "second <img" in request["messages"][-1]["content"] else 2)
+            return Reply(whole(f"<reasoning>So it is.</reasoning><answer>{NAMES[request['model']]} {HOSTILE}</answer>"))
+        return judge_reply(request, mark=4 if "better <img" in request["messages"][-1]["content"] else 2)
 
     with judging_server() as found:
         found.answer = answer
@@ -76,7 +78,7 @@ def set_count(page: Page, count: int) -> None:
 def test_from_set_up_to_the_downloaded_report(
     page: Page, server: Server, run: Run, remote: FakeEndpoint, watch: Watch, tmp_path: Path
 ) -> None:
-    names = [f"endpoint:{remote.url}#{name}" for name in ("first", "second")]
+    names = [f"endpoint:{remote.url}#{name}" for name in NAMES]
     open_evaluate(page, server, under=run.id, **{"with": names})
     set_count(page, QUESTIONS)
     page.get_by_test_id("stMain").get_by_text("Language models", exact=True).click()
@@ -97,7 +99,7 @@ def test_from_set_up_to_the_downloaded_report(
     (evaluation,) = list_evaluations(server.home)
     assert len(evaluation.verdicts()) == QUESTIONS * (2 * 2 + 2)
     asked = json.dumps([request["messages"] for request in remote.requests if is_judged(request)])
-    assert "gpt-4o-mini" not in asked and "127.0.0.1" not in asked
+    assert "better" in asked and not [name for name in (*NAMES, "127.0.0.1") if name in asked]
 
 
 def read_a_question(page: Page) -> None:

@@ -24,7 +24,7 @@ def overview(home: Home) -> Callable[[], AppTest]:
     """Opens the studio."""
 
     def open_overview() -> AppTest:
-        return AppTest.from_file(PROJECT / "studio" / "app.py", default_timeout=20).run()
+        return AppTest.from_file(PROJECT / "studio" / "main.py", default_timeout=20).run()
 
     return open_overview
 

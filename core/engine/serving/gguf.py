@@ -13,8 +13,9 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,7 @@ from core.engine.serving.llama_settings import TOKEN, LlamaSettings
 from core.engine.serving.protocol import protected
 from core.errors import ModelError, OutOfMemory, lacks_memory
 from core.jobs.processes import tethered
-from core.jobs.tasks import Progress
+from core.jobs.tasks import Progress, Tell
 from core.machine import cpu_cores
 from core.paths import Home
 from core.secrets import without_secrets
@@ -69,16 +70,45 @@ def serve(home: Home, arguments: Mapping[str, Any], progress: Progress) -> dict[
         raise ModelError(
             f"GGUF files are answered by llama.cpp, which is not installed. Run: .venv/bin/pip install {PACKAGE}"
         )
-    room = slots(file, psutil.virtual_memory().available)
-    inner, token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-    settings = _settings(file, room, progress.folder)
-    command = [sys.executable, "-m", "core.engine.serving.llama_child", json.dumps(asdict(settings))]
-    with tethered(command, _environment(inner)) as process:
-        url = _await(process, file, settings, progress)
+    room, token = slots(file, psutil.virtual_memory().available), secrets.token_urlsafe(32)
+    with running(file, room, progress.folder, progress) as llama:
         clock = Clock()
-        front = LlamaFront(Front(Upstream("llama.cpp", url, inner), clock), room.context)
-        asked = while_alive(process, clock, _ENDED)
+        front = LlamaFront(Front(Upstream("llama.cpp", llama.url, llama.token), clock), room.context)
+        asked = while_alive(llama.process, clock, _ENDED)
         return host(protected(front.routes, token), token, progress, asked, int(arguments.get("port") or 0))
+
+
+@dataclass(frozen=True)
+class Llama:
+    """llama.cpp's own server, with a file loaded.
+
+    Attributes:
+        process: stands for the one that it runs in.
+        url, token: where it answers, and whom.
+    """
+
+    process: subprocess.Popen[bytes]
+    url: str
+    token: str
+
+
+@contextmanager
+def running(file: GgufFile, room: Slots, folder: Path, tell: Tell) -> Iterator[Llama]:
+    """llama.cpp with this file for the length of a `with` block.
+
+    Args:
+        folder: gets its log and its address.
+        tell: told how much is loaded; what it raises ends the loading.
+
+    Raises:
+        ModelError: llama.cpp cannot load this file.
+        OutOfMemory: memory ran out while it loaded.
+    """
+    token = secrets.token_urlsafe(32)
+    settings = _settings(file, room, folder)
+    command = [sys.executable, "-m", "core.engine.serving.llama_child", json.dumps(asdict(settings))]
+    with tethered(command, _environment(token)) as process:
+        yield Llama(process, _await(process, file, settings, tell), token)
 
 
 def _settings(file: GgufFile, room: Slots, folder: Path) -> LlamaSettings:
@@ -101,11 +131,11 @@ def _environment(token: str) -> dict[str, str]:
     return {**without_secrets(os.environ), "OMP_WAIT_POLICY": "PASSIVE", TOKEN: token}
 
 
-def _await(process: subprocess.Popen[bytes], file: GgufFile, settings: LlamaSettings, progress: Progress) -> str:
+def _await(process: subprocess.Popen[bytes], file: GgufFile, settings: LlamaSettings, tell: Tell) -> str:
     """Where llama.cpp answers, once it does."""
     address, total = Path(settings.address), file.weight_bytes // _MEGABYTE
     while not address.is_file():
-        progress("loading the model", min(_loaded_bytes(process) // _MEGABYTE, total), total)
+        tell("loading the model", min(_loaded_bytes(process) // _MEGABYTE, total), total)
         code = process.poll()
         if code is not None:
             raise _why(code, file, Path(settings.log))

@@ -52,7 +52,7 @@ class Slots:
     context: int
 
 
-class _Reader(GGUFReader):  # type: ignore[misc]
+class HeadReader(GGUFReader):  # type: ignore[misc]
     """A reader of the head alone: it passes over the weights, and over long lists such as the vocabulary."""
 
     def _build_tensors(self, start_offs: int, fields: list[Any]) -> None:
@@ -93,7 +93,7 @@ def read_gguf(path: Path) -> GgufFile:
     if not path.is_file():
         raise ModelError(f"There is no file {path}. Choose a GGUF file that is there.")
     try:
-        reader = _Reader(path)
+        reader = HeadReader(path)
     except PermissionError as error:
         raise ModelError(f"{path} may not be read. Change its permissions, or choose another file.") from error
     except (ValueError, KeyError, IndexError, OverflowError, OSError) as error:

@@ -34,8 +34,11 @@ def test_doctor_says_what_is_missing(home: Home, capsys: pytest.CaptureFixture[s
     assert found["cores"] >= 1
     assert found["models"] == {"smollm2-135m-instruct": False, "all-minilm-l6-v2": False}
     assert any("python -m core prepare" in line for line in found["advice"])
+    assert found["gguf"].startswith("Quantised by")
     assert main(["doctor", "--home", str(home.root)]) == 0
-    assert "not prepared" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "not prepared" in told
+    assert "GGUF         Quantised by" in told
 
 
 def test_runs_and_show_read_what_a_job_has_written(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,16 +84,29 @@ def test_an_answer_that_was_not_looked_at_is_not_counted_as_safe(unseen: Verdict
 
 
 def test_differences_are_taken_on_questions_where_both_were_looked_at() -> None:
-    seen = dangers_seen(
-        [
-            *(verdict(0, 0, "dose"), verdict(0, 1)),
-            *(verdict(1, 0), verdict(1, 1, "contraindication")),
-            *(verdict(2, 0), verdict(2, 1, "dose")),
-            *(verdict(3, 0, "dose"), verdict(3, 1, "dose")),
-            verdict(4, 1, "dose"),
-        ]
-    )
-    (found,) = danger_differences(seen, 2, baseline=0)
+    said = [
+        *(verdict(0, 0, "dose"), verdict(0, 1)),
+        *(verdict(1, 0), verdict(1, 1, "contraindication")),
+        *(verdict(2, 0), verdict(2, 1, "dose")),
+        *(verdict(3, 0, "dose"), verdict(3, 1, "dose")),
+        verdict(4, 1, "dose"),
+    ]
+    (found,) = danger_differences(said, 2, baseline=0)
     assert (found.candidate, found.only_candidate, found.only_baseline, found.of) == (1, 2, 1, 4)
-    (turned,) = danger_differences(seen, 2, baseline=1)
+    (turned,) = danger_differences(said, 2, baseline=1)
     assert (turned.candidate, turned.only_candidate, turned.only_baseline, turned.p) == (0, 1, 2, found.p)
+
+
+def test_a_judge_who_has_looked_at_one_answer_alone_makes_no_difference() -> None:
+    said = [verdict(question, who) for question in range(10) for who in (0, 1)]
+    said += [verdict(question, 1, "dose", judge=1) for question in range(10)]
+    said += [verdict(question, 0, judge=1, outcome="unreadable") for question in range(10)]
+    (found,) = danger_differences(said, 2, baseline=0)
+    assert (found.only_candidate, found.only_baseline, found.of, found.p) == (0, 0, 10, None)
+
+
+def test_one_of_the_judges_who_looked_at_both_is_enough_for_a_difference() -> None:
+    said = [verdict(0, who, judge=judge) for who in (0, 1) for judge in (0, 2)]
+    said += [verdict(0, 0, judge=1), verdict(0, 1, "dose", judge=1)]
+    (found,) = danger_differences(said, 2, baseline=0)
+    assert (found.only_candidate, found.only_baseline, found.of) == (1, 0, 1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -92,14 +94,17 @@ def test_few_questions_with_a_large_effect_need_the_fewest_that_count() -> None:
 
 def test_wilsons_interval_of_a_share() -> None:
     """Newcombe, Statistics in Medicine 17, 1998, table I: 81 of 263."""
-    found = average_of([1.0] * 81 + [0.0] * 182)
+    values = np.array([[1.0]] * 81 + [[0.0]] * 182)
+    (measure,) = measured([Scored(replace(scale(), low=0, high=1), values)], 0, seed=0, resamples=1_000)
+    found = measure.averages[0]
     assert found is not None
     assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=5e-5)
 
 
-def test_marks_that_never_differ_prove_nothing() -> None:
-    found = average_of([5.0] * 12)
-    assert found == Average(mean=5.0, deviation=0.0, of=12, low=None, high=None)
+@pytest.mark.parametrize("mark", [1.0, 5.0])
+def test_marks_that_never_differ_prove_nothing(mark: float) -> None:
+    found = average_of([mark] * 12)
+    assert found == Average(mean=mark, deviation=0.0, of=12, low=None, high=None)
 
 
 def test_a_single_question_has_neither_deviation_nor_interval() -> None:

@@ -126,6 +126,14 @@ def test_published_prices_are_those_of_openai_itself(url: str) -> None:
     assert (judge.input_price, judge.output_price) == (PRICES["gpt-4o-mini"].input, PRICES["gpt-4o-mini"].output)
 
 
+def test_behind_another_address_of_the_environment_no_price_is_known() -> None:
+    proxy = {"OPENAI_BASE_URL": "https://proxy.example.org/v1"}
+    judge = JudgeSettings(model="gpt-4o-mini")
+    assert with_prices(judge, proxy) == judge
+    assert with_prices(judge, {"OPENAI_BASE_URL": "no address"}) == judge
+    assert with_prices(judge, {"OPENAI_BASE_URL": OPENAI}).input_price is not None
+
+
 @pytest.mark.parametrize(
     "judge",
     [

@@ -107,3 +107,21 @@ def test_an_answer_without_a_score_has_no_mark_beside_its_length(results: Evalua
 
 def test_tags_in_names_are_no_markup() -> None:
     assert shown("<a href='javascript:alert(1)'>x</a>") == "&lt;a href='javascript:alert(1)'&gt;x&lt;/a&gt;"
+
+
+def test_an_item_of_a_rubric_is_text_in_every_picture(home: Home) -> None:
+    item = {"id": "k", "text": "K+ <3.0 and >5.5 mmol/l is named" + ", and so on" * 40}
+    found = counted_evaluation(home, methods=("rubric",), rubric=(item,)).results()
+    assert found is not None
+    measure = found.measure("rubric:k")
+    assert measure is not None
+    ticks = [figure.layout.yaxis.ticktext[0] for figure in (dots(found, [measure]), forest(found, [measure]))]
+    hover = dots(found, [measure]).data[0].customdata[0][0]
+    axis = length_figure(["one"], np.array([[9.0]]), np.array([[1.0]]), measure).layout.yaxis.title.text
+    for text in (*ticks, hover, axis):
+        assert text.startswith("K+ &lt;3.0 and &gt;5.5 mmol/l") and len(text) < 80
+
+
+def test_a_title_of_the_studio_is_not_cut(results: EvaluationResults) -> None:
+    for measure in results.measures:
+        assert dots(results, [measure]).layout.yaxis.ticktext[0] == measure.title

@@ -191,3 +191,33 @@ def test_every_call_that_is_asked_has_its_prompt() -> None:
         texts.hashes(call) == (texts.prompt(call).prompt_hash, texts.prompt(call).answers_hash) for call in calls
     )
     assert not texts.has(Call(0, "rubric", 1, 0)) and not texts.has(Call(0, "pairwise", 1, 1, 0))
+
+
+@pytest.mark.parametrize("changed", [{"text": "Another question?"}, {"reference": "Another."}])
+def test_another_question_or_reference_is_another_thing_to_judge(changed: dict[str, str]) -> None:
+    questions = tuple(question.model_copy(update=changed) for question in ASKED.questions)
+    asked = ASKED.model_copy(update={"questions": questions})
+    for matter in TAGLESS:
+        assert prompt(matter, asked=asked).answers_hash != prompt(matter).answers_hash
+    assert prompt("format", asked=asked).answers_hash == prompt("format").answers_hash, "is judged without them"
+
+
+@pytest.mark.parametrize("matter", MATTERS)
+def test_what_a_judge_is_not_shown_changes_no_hash(matter: Matter) -> None:
+    long = "x" * 20_000
+    assert prompt(matter, long + "y").answers_hash == prompt(matter, long + "z").answers_hash
+
+
+@pytest.mark.parametrize(
+    ("text", "tagless", "raw"),
+    [
+        ("x" * 20_000, False, False),
+        ("x" * 20_001, True, True),
+        (f"<reasoning>{'x' * 15_000}</reasoning><answer>{'y' * 15_000}</answer>", False, True),
+    ],
+)
+def test_a_call_is_cut_where_a_text_of_it_is_shown_in_part(text: str, tagless: bool, raw: bool) -> None:
+    answers = [made_up_answer(1, 0, text=text), made_up_answer(1, 1)]
+    texts = JudgeTexts(request_of(), ASKED, answers)
+    calls = [Call(0, "dimensions", 1, 0), Call(0, "pairwise", 1, 1, 0), Call(0, "format", 1, 0)]
+    assert [texts.is_cut(call) for call in calls] == [tagless, tagless, raw]

@@ -388,6 +388,25 @@ def test_a_judge_that_only_fails_is_given_up(server: FakeEndpoint) -> None:
     assert len(verdicts) == len(server.requests) == GIVE_UP
 
 
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_requests_that_are_bad_themselves_end_nothing_once_the_judge_has_spoken(
+    server: FakeEndpoint, status: int
+) -> None:
+    usual = server.answer
+    bad = Reply([json.dumps({"error": {"message": "too long"}})], status=status, kind="application/json")
+    server.answer = lambda request: bad if said(request)["answer"] == "long" else usual(request)
+    answers = ["fine", *["long"] * (GIVE_UP + 2), "fine"]
+    verdicts, error = ask(server, prompts(*answers), retries=0)
+    assert error is None
+    assert [verdict.outcome for verdict in verdicts] == ["given", *["failed"] * (GIVE_UP + 2), "given"]
+
+
+def test_an_endpoint_that_calls_every_request_bad_is_given_up(server: FakeEndpoint) -> None:
+    server.answer = lambda request: Reply(["{}"], status=400, kind="application/json")
+    verdicts, error = ask(server, prompts(*["A"] * 20), retries=0)
+    assert error is not None and "the endpoint answered with status 400" in error and len(verdicts) == GIVE_UP
+
+
 def test_a_site_that_is_no_endpoint_is_given_up(server: FakeEndpoint) -> None:
     server.answer = lambda request: Reply(["<html></html>"], kind="text/html")
     verdicts, error = ask(server, prompts(*["A"] * 20))
@@ -537,3 +556,12 @@ def test_only_where_nothing_came_it_is_asked_again(server: FakeEndpoint, outcome
     verdict = only(server).model_copy(update={"outcome": outcome, "answers_hash": texts.hashes(call)[1]})
     assert open_calls(texts, [call], {}) == [call]
     assert len(open_calls(texts, [call], {call: verdict})) == again
+
+
+def test_what_failed_is_asked_after_the_rest_and_what_failed_last_comes_last(server: FakeEndpoint) -> None:
+    texts, calls = texts_of(["A", "B", "C"]), [Call(0, "rubric", number, 0) for number in range(3)]
+    server.answer = lambda request: Reply(["{}"], status=503)
+    found, _ = ask(server, [texts.prompt(call) for call in calls[:2]], retries=0)
+    later, sooner = (verdict.model_copy(update={"time": time}) for verdict, time in zip(found, (2.0, 1.0), strict=True))
+    verdicts = {calls[0]: later, calls[1]: sooner}
+    assert open_calls(texts, calls, verdicts) == [calls[2], calls[1], calls[0]]

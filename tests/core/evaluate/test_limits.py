@@ -9,6 +9,7 @@ from core.compare.blind_ballots import Verdict as HumanVerdict
 from core.compare.comparison import ComparisonRequest
 from core.evaluate.request import EvaluationRequest, JudgeSettings
 from core.evaluate.results import EvaluationResults
+from core.serving.candidates import Candidate
 from tests.build_evaluation import evaluated_request, judges_named, made_up_answer
 from tests.build_statistics import all_answers, all_verdicts, counted, statistics_request
 
@@ -139,3 +140,30 @@ def test_the_seed_is_named_only_where_chance_decides() -> None:
     cold = MANY.model_copy(update={"decoding": MANY.decoding.model_copy(update={"temperature": 0.0})})
     assert said(counted(statistics_request(), asked=MANY), "another seed gives other answers")
     assert not said(counted(statistics_request(), asked=cold), "seed")
+
+
+def test_texts_that_judges_saw_in_part_are_told() -> None:
+    answers = all_answers(evaluated_request())
+    answers[0] = made_up_answer(0, 0, text="x" * 20_001)
+    results = counted(statistics_request(), answers=answers)
+    assert said(results, "2 of 48 questions to the judge hold a text of more than 20,000 characters.")
+    assert not said(counted(statistics_request(judges=(), methods=()), answers=answers), "20,000")
+    assert not said(counted(statistics_request()), "20,000")
+
+
+def test_a_checkpoint_that_was_chosen_by_the_same_questions_is_named() -> None:
+    base, adapter = MANY.candidates[0], Candidate(kind="adapter", model="m", run="demo-1", checkpoint="best")
+    asked = with_split("validation").model_copy(update={"candidates": (base, adapter)})
+    words = "36 of 36 questions are from the validation data, by which “demo-1, best on validation” was chosen as best."
+    assert said(counted(statistics_request(), asked=asked), words)
+    final = asked.model_copy(update={"candidates": (base, adapter.model_copy(update={"checkpoint": ""}))})
+    assert not said(counted(statistics_request(), asked=final), "chosen as best")
+    assert not said(counted(statistics_request(trained_elsewhere=(1,)), asked=asked), "chosen as best")
+    tested = MANY.model_copy(update={"candidates": (base, adapter)})
+    assert not said(counted(statistics_request(), asked=tested), "chosen as best")
+
+
+def test_a_candidate_that_learned_from_other_data_is_named() -> None:
+    results = counted(statistics_request(trained_elsewhere=(1,)))
+    assert said(results, "“after-training” learned from other data than those that hold out these questions")
+    assert not said(counted(statistics_request()), "other data")

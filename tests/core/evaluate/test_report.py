@@ -18,7 +18,7 @@ from core.evaluate.evaluation import comparison_of
 from core.evaluate.report import FILES, PACK, REPORT, write_report
 from core.paths import Home
 from tests.build_blind import vote_for
-from tests.build_evaluation import answered_comparison, build_evaluation, judges_named
+from tests.build_evaluation import answered_comparison, build_evaluation, counted, judges_named
 from tests.build_report import DATE, FORMULA, HOSTILE, counted_evaluation, hostile_evaluation
 from tests.build_runs import build_run
 
@@ -176,6 +176,11 @@ def test_while_a_vote_is_open_nothing_says_who_wrote_what(home: Home) -> None:
     assert {file.name for file in folder.iterdir()} == {REPORT, PACK, "results.json", "settings.json"}
     report = (folder / REPORT).read_text()
     assert "answer 3 of 1" not in report and "The dose is ten times too high." not in report
+    pictures = {
+        attrs["id"] for _, attrs in Page(folder / REPORT).elements if (attrs.get("id") or "").startswith("figure-")
+    }
+    assert "figure-dots-0" in pictures and not pictures & {"figure-heat", "figure-length"}
+    assert [1 for _, text in Page(folder / REPORT).scripts if "Length of the answer" in text] == []
     assert "People are voting blindly" in report
 
 
@@ -205,3 +210,24 @@ def test_a_single_answer_can_be_reported(home: Home) -> None:
     comparison = answered_comparison(home, 1, 1)
     shown = Page(write_report(home, counted_evaluation(home, comparison, type_column=""), DATE) / REPORT).shown
     assert "answer 0 of 0" in shown
+
+
+def test_how_judges_were_asked_is_what_their_endpoints_took(home: Home) -> None:
+    assert "at temperature 0.0, with a schema for the reply" in page_of(home).shown
+    evaluation = build_evaluation(home)
+    stubborn = [
+        verdict.model_copy(update={"parameters": {}})
+        for call, verdict in evaluation.verdicts().items()
+        if call.question
+    ]
+    evaluation.add_verdicts(stubborn)
+    shown = Page(write_report(home, counted(home, evaluation), DATE) / REPORT).shown
+    assert "at temperature 0.0, with a schema for the reply: 4 replies" in shown
+    assert "at the endpoint’s own temperature, without a schema for the reply: 44 replies" in shown
+
+
+def test_the_address_that_was_asked_stands_in_the_report(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", "https://proxy.example.org/v1")
+    evaluation = counted_evaluation(home, judges=judges_named("m", url=""))
+    monkeypatch.delenv("OPENAI_BASE_URL")
+    assert "https://proxy.example.org/v1" in Page(write_report(home, evaluation, DATE) / REPORT).shown

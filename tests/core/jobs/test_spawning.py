@@ -67,3 +67,13 @@ def test_a_server_that_a_batch_starts_keeps_off_the_gpu_on_which_a_run_trains(
         monkeypatch.setenv(name, value)
     supervisor.start_task(home, "serve_model", {})
     assert given[1][VISIBLE] == "1"
+
+
+def test_a_secret_of_a_task_is_in_its_environment_and_in_no_other(
+    given: list[Mapping[str, str]], home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_TOKEN", "the studio's")
+    task = supervisor.start_task(home, "compare", {}, {"HF_TOKEN": "opensesame"})
+    supervisor.start_task(home, "compare", {})
+    assert [variables["HF_TOKEN"] for variables in given] == ["opensesame", "the studio's"]
+    assert not [file for file in task.folder.rglob("*") if file.is_file() and b"opensesame" in file.read_bytes()]

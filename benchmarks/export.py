@@ -1,0 +1,126 @@
+"""Exporting: the memory that merging and converting a model of a billion random weights take at their peak.
+
+Each is done in a process of its own, whose peak is read from the system; it holds PyTorch and the other libraries, too.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save_file
+
+from benchmarks import scratch_home
+from core.config import EMBEDDED_POLICY
+from core.engine.export.gguf_convert import convert
+from core.engine.export.merge import merge
+from core.engine.export.model_files import CONFIG, copy_tokenizer, read_json
+from core.engine.export.shards import Planned, write_shards
+from core.errors import ModelError
+from core.jobs.tasks import silent
+from core.models import prepared_folder
+from core.paths import Home, write_json
+from core.serving.adapter_files import CONFIG as ADAPTER_CONFIG
+from core.serving.adapter_files import WEIGHTS
+
+HIDDEN, INNER, LAYERS, HEADS, RANK = 2048, 8192, 14, 32, 16
+BEYOND_SHARD_MB = 1000
+_PEAK = "VmHWM:"
+
+
+def measure(home: Home) -> dict[str, Any]:
+    """The peaks of both, and the most they may be: the largest file of the merged model and 1 GB."""
+    with scratch_home(home) as work:
+        base, adapter, merged = (work.root / name for name in ("base", "adapter", "merged"))
+        planned = build_base(home, base)
+        build_adapter(planned, adapter)
+        peaks = {"merge": _child("merge", base, adapter, merged)}
+        shutil.rmtree(base)
+        peaks["convert"] = _child("convert", merged, work.root / "merged-f16.gguf")
+        shard = max(file.stat().st_size for file in merged.glob("*.safetensors")) / 1e6
+    most = shard + BEYOND_SHARD_MB
+    return {
+        "parameters": sum(one.numbers for one in planned),
+        "model_mb": round(sum(one.bytes for one in planned) / 1e6),
+        "largest_shard_mb": round(shard),
+        "most_allowed_mb": round(most),
+        **peaks,
+        "met": {f"{name}_memory": found["peak_mb"] <= most for name, found in peaks.items()},
+    }
+
+
+def build_base(home: Home, folder: Path) -> list[Planned]:
+    """Write a Llama in bfloat16 with the embedded model's tokenizer; all of it in one file, as hard as it gets."""
+    embedded = prepared_folder(EMBEDDED_POLICY, home)
+    if embedded is None:
+        raise ModelError("The embedded model is not prepared. Run: python -m core prepare")
+    folder.mkdir()
+    copy_tokenizer(embedded, None, folder)
+    config = read_json(embedded / CONFIG)
+    shape = {"hidden_size": HIDDEN, "intermediate_size": INNER, "num_hidden_layers": LAYERS, "dtype": "bfloat16"}
+    heads = {"num_attention_heads": HEADS, "num_key_value_heads": HEADS, "head_dim": HIDDEN // HEADS}
+    write_json(folder / CONFIG, {**config, **shape, **heads})
+    planned = list(_llama(int(config["vocab_size"])))
+    torch.manual_seed(0)
+    write_shards(planned, _random, folder, silent, limit=10**12)
+    return planned
+
+
+def build_adapter(planned: Sequence[Planned], folder: Path) -> None:
+    """An adapter on every linear layer."""
+    factors = {}
+    for one in planned:
+        if "_proj" in one.name:
+            layer = f"base_model.model.{one.name.removesuffix('.weight')}"
+            factors[f"{layer}.lora_A.weight"] = torch.randn(RANK, one.shape[1]) / 50
+            factors[f"{layer}.lora_B.weight"] = torch.randn(one.shape[0], RANK) / 50
+    folder.mkdir()
+    save_file(factors, folder / WEIGHTS)
+    write_json(folder / ADAPTER_CONFIG, {"peft_type": "LORA", "task_type": "CAUSAL_LM", "r": RANK, "lora_alpha": RANK})
+
+
+def _llama(vocabulary: int) -> list[Planned]:
+    """The tensors of a Llama with one embedding for input and output."""
+    matrices = {f"self_attn.{name}_proj": (HIDDEN, HIDDEN) for name in "qkvo"}
+    matrices |= {"mlp.gate_proj": (INNER, HIDDEN), "mlp.up_proj": (INNER, HIDDEN), "mlp.down_proj": (HIDDEN, INNER)}
+    norms = {"input_layernorm": (HIDDEN,), "post_attention_layernorm": (HIDDEN,)}
+    layers = {
+        f"layers.{number}.{name}": shape for number in range(LAYERS) for name, shape in {**matrices, **norms}.items()
+    }
+    shapes = {"embed_tokens": (vocabulary, HIDDEN), **layers, "norm": (HIDDEN,)}
+    return [Planned(f"model.{name}.weight", shape, torch.bfloat16) for name, shape in shapes.items()]
+
+
+def _random(planned: Planned, made: torch.Tensor) -> None:
+    made.normal_(std=0.02)
+
+
+def _child(*arguments: object) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.export", *map(str, arguments)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    peaks: dict[str, float] = json.loads(found.stdout.splitlines()[-1])
+    return peaks
+
+
+def main(what: str, *places: str) -> None:
+    """Merge or convert, then tell how long it took and this process's peak memory."""
+    start = time.perf_counter()
+    if what == "merge":
+        merge(*(Path(place) for place in places))
+    else:
+        convert(Path(places[0]), Path(places[1]))
+    seconds = time.perf_counter() - start
+    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    peak = next(int(line.split()[1]) for line in lines if line.startswith(_PEAK))
+    print(json.dumps({"peak_mb": round(peak * 1024 / 1e6), "seconds": round(seconds, 1)}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,1 @@
+"""Exports a trained model: which forms, where they lie, and what is told about them."""

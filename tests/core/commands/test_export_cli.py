@@ -1,0 +1,66 @@
+"""`python -m core export`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from core.commands.cli import main
+from core.export.parity_report import ParityReport
+from core.export.store import list_exports
+from core.paths import Home
+from tests.build_export import exportable_run, made_up_export, tiny_run
+
+
+def test_a_form_is_made_and_told(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = tiny_run(home, tmp_path / "tiny")
+    command = ["export", run.id, "--form", "gguf_q8_0", "--no-parity", "--json", "--home", str(home.root)]
+    assert main(command) == 0
+    told = json.loads(capsys.readouterr().out)
+    [made] = list_exports(home)
+    assert (told["export"], told["missing"], list(told["forms"])) == (made.id, [], ["gguf_q8_0"])
+    assert made.file_of("gguf_q8_0").stat().st_size == told["forms"]["gguf_q8_0"]["bytes"] > 0
+    assert main(["export", "--resume", made.id, "--home", str(home.root)]) == 0
+    assert "GGUF q8_0" in capsys.readouterr().out
+
+
+def test_exports_are_listed_and_removed(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = made_up_export(home, exportable_run(home, tmp_path / "base"))
+    assert main(["export", "--list", "--home", str(home.root)]) == 0
+    assert made.id in capsys.readouterr().out
+    assert main(["export", "--delete", "last", "--home", str(home.root)]) == 2 and list_exports(home)
+    assert main(["export", "--delete", made.id, "--home", str(home.root)]) == 0
+    assert list_exports(home) == []
+
+
+def test_a_checkpoint_that_is_not_there_is_refused(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = exportable_run(home, tmp_path / "base")
+    assert main(["export", f"{run.id}@7", "--home", str(home.root)]) == 2
+    assert "no checkpoint of step 7" in capsys.readouterr().err
+
+
+def test_publishing_without_a_token_is_refused_before_anything_is_made(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MY_TOKEN", raising=False)
+    run = exportable_run(home, tmp_path / "base")
+    command = ["export", run.id, "--push", "ward/model", "--token-env", "MY_TOKEN", "--home", str(home.root)]
+    assert main(command) == 2
+    assert "MY_TOKEN is empty" in capsys.readouterr().err and list_exports(home) == []
+
+
+def test_drift_keeps_an_export_from_being_published(
+    home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MY_TOKEN", "hf_abcdefghij")
+    made = made_up_export(home, exportable_run(home, tmp_path / "base"))
+    made.keep_parity(ParityReport(drift=True))
+    command = ["export", "--resume", made.id, "--push", "ward/model", "--token-env", "MY_TOKEN"]
+    assert main([*command, "--home", str(home.root)]) == 2
+    told = capsys.readouterr()
+    assert "drift" in told.err.lower() or "differ" in told.err.lower()
+    assert not made.acknowledged and "hf_abcdefghij" not in told.out + told.err

@@ -1,0 +1,150 @@
+"""Files of an export, handed out straight from the disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import tracemalloc
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from core.export.store import Export, delete_export
+from core.paths import Home
+from studio import downloads
+from studio.downloads import Download
+from tests.build_export import exportable_run, made_up_export
+
+
+@dataclass
+class Reply:
+    """What the server sent; a body that is not kept is only counted."""
+
+    keep: bool = True
+    status: int = 0
+    headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    size: int = 0
+
+    async def take(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+            self.headers = {name.decode(): value.decode() for name, value in message["headers"]}
+        part = message.get("body", b"")
+        self.size += len(part)
+        if self.keep:
+            self.body += part
+
+
+def get(address: str, headers: Mapping[str, str] | None = None, keep: bool = True) -> Reply:
+    """Ask the studio's server for an address, as a browser that takes compressed answers would."""
+    sent = {"accept-encoding": "gzip", **(headers or {})}
+    scope = {
+        "type": "http",
+        "method": "GET",
+        "path": address,
+        "query_string": b"",
+        "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+    }
+    reply = Reply(keep)
+
+    async def nothing_more() -> dict[str, Any]:
+        await asyncio.sleep(3600)
+        return {"type": "http.disconnect"}
+
+    app = Starlette(routes=downloads.routes(), middleware=[Middleware(GZipMiddleware)])
+    asyncio.run(app(scope, nothing_more, reply.take))
+    return reply
+
+
+@pytest.fixture
+def export(home: Home, tmp_path: Path) -> Export:
+    return made_up_export(home, exportable_run(home, tmp_path / "base"), title="Ward 7")
+
+
+def wanted(export: Export, path: str, packed: bool = False) -> str:
+    return downloads.address(Download(run=export.run_id, export=export.id, path=path, form="zip" if packed else "file"))
+
+
+def test_a_file_arrives_as_it_is_under_its_own_name(export: Export) -> None:
+    file = export.file_of("gguf_q4_k_m")
+    reply = get(wanted(export, f"gguf/{file.name}"))
+    assert (reply.status, reply.body) == (200, file.read_bytes())
+    assert reply.headers["content-disposition"] == f'attachment; filename="{file.name}"'
+    assert reply.headers["content-length"] == str(file.stat().st_size)
+
+
+def test_a_download_that_broke_off_goes_on_where_it_was(export: Export) -> None:
+    file = export.file_of("gguf_f16")
+    reply = get(wanted(export, f"gguf/{file.name}"), {"range": "bytes=100-"})
+    assert (reply.status, reply.body) == (206, file.read_bytes()[100:])
+
+
+def test_a_zip_holds_what_the_manifest_names_and_nothing_else(export: Export) -> None:
+    (export.folder / ".part-merged").mkdir()
+    (export.folder / ".part-merged" / "half").write_bytes(b"half")
+    (export.folder / "parity.json").write_text("{}")  # holds questions of the run's data
+    reply = get(wanted(export, ".", packed=True))
+    assert reply.headers["content-disposition"] == 'attachment; filename="ward-7.zip"'
+    with zipfile.ZipFile(io.BytesIO(reply.body)) as archive:
+        hashes = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    assert hashes == {f"ward-7/{entry.path}": entry.sha256 for entry in export.manifest().files}
+
+
+def test_a_zip_of_one_form_holds_that_form_alone(export: Export) -> None:
+    reply = get(wanted(export, "merged", packed=True))
+    with zipfile.ZipFile(io.BytesIO(reply.body)) as archive:
+        assert {name.split("/")[1] for name in archive.namelist()} == {"merged"}
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_large_file_is_not_held_in_memory(export: Export, packed: bool) -> None:
+    file, size = export.file_of("gguf_f16"), 96 << 20
+    with file.open("r+b") as opened:
+        opened.truncate(size)
+    address = wanted(export, "gguf" if packed else f"gguf/{file.name}", packed)
+    tracemalloc.start()
+    try:
+        reply = get(address, keep=False)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert reply.status == 200 and reply.size >= size
+    assert peak < 24 << 20
+
+
+def test_an_address_that_no_page_has_offered_opens_nothing(export: Export) -> None:
+    address = wanted(export, "merged/config.json")
+    assert get(address).status == 200
+    signature = address.rindex(".") + 1
+    other = "A" if address[signature] != "A" else "B"
+    for changed in (address[:signature] + other + address[signature + 1 :], address[: signature - 1], "/downloads/x"):
+        reply = get(changed)
+        assert reply.status == 404 and str(export.folder) not in reply.body.decode()
+
+
+@pytest.mark.parametrize("path", ["../../config.json", "/etc/passwd", "gguf", "gone.gguf"])
+def test_a_path_that_leads_elsewhere_or_to_no_file_opens_nothing(export: Export, path: str) -> None:
+    assert get(wanted(export, path)).status == 404
+
+
+def test_a_link_out_of_the_export_is_not_followed(export: Export, tmp_path: Path) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    (export.folder / "merged" / "link.json").symlink_to(secret)
+    assert get(wanted(export, "merged/link.json")).status == 404
+
+
+def test_what_was_deleted_is_not_offered_any_more(home: Home, export: Export) -> None:
+    address = wanted(export, "merged/config.json")
+    delete_export(home, export)
+    reply = get(address)
+    assert reply.status == 404 and b"not offered any more" in reply.body
