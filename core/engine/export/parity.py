@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import time
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,7 +21,7 @@ from core.engine.export.distributions import Likeliest, compare
 from core.engine.export.parity_asked import COMPARED, Answering, EndToken, Question, Written
 from core.engine.export.parity_questions import choose_questions
 from core.engine.export.parity_rewards import mark
-from core.errors import StudioError
+from core.errors import OutOfMemory, StudioError, lacks_memory
 from core.export.parity_findings import make_report
 from core.export.parity_report import REFERENCE, FormAnswer, FormParity, ParityReport
 from core.export.request import FORMS, GGUF_FORMS, Form
@@ -47,7 +47,8 @@ def parity(home: Home, export: Export, forms: Sequence[Form], tell: Tell) -> Par
         tell: told how many answers have been heard.
 
     Raises:
-        ModelError, RunError: the adapter itself, or its base model, cannot be asked.
+        RunError: the run or its adapter is gone.
+        ModelError: the adapter or its base model cannot be used.
         TaskStopped: the user asked to stop.
     """
     started = time.monotonic()
@@ -55,9 +56,8 @@ def parity(home: Home, export: Export, forms: Sequence[Form], tell: Tell) -> Par
     config = run.config()
     questions, notes = choose_questions(home, config, export.request())
     asking = _Asking(home, export, config, questions, tell, (len(forms) + 1) * len(questions))
-    reference = asking.reference()
-    found = [asking.form(form, reference) for form in FORMS if form in forms]
-    marked = mark(home, config, run, questions, [_parity_of(REFERENCE, reference, reference), *found], asking.told)
+    reference, *found = asking.all([form for form in FORMS if form in forms])
+    marked = mark(home, config, run, questions, [reference, *found], asking.told)
     asked = [question.row.question for question in questions]
     notes += marked.notes
     return make_report(asked, marked.forms[0], marked.forms[1:], notes, time.monotonic() - started)
@@ -97,7 +97,17 @@ class _Asking:
         """Say how far this is; raises TaskStopped where the user asked to stop."""
         self._tell(PHASE, self._done, self._total)
 
-    def reference(self) -> _Heard:
+    def all(self, forms: Sequence[Form]) -> list[FormParity]:
+        """The reference and then these forms; without a reference, no form is held against anything."""
+        try:
+            with _memory_told():
+                reference = self._reference()
+        except OutOfMemory as error:
+            why = f"The adapter on its base model, which it is compared with, does not fit into memory. {error}"
+            return [FormParity(form=form, problem=why) for form in (REFERENCE, *forms)]
+        return [_parity_of(REFERENCE, reference, reference), *(self._form(form, reference) for form in forms)]
+
+    def _reference(self) -> _Heard:
         """How the adapter answers on its base model."""
         self.told()
         with parity_transformers.opened(self._base, self._adapter, self._base) as form:
@@ -106,19 +116,23 @@ class _Asking:
             likely = self._likely(form, written)
         return _Heard(written, self._texts(written), likely, ending, end)
 
-    def form(self, form: Form, reference: _Heard) -> FormParity:
+    def _form(self, form: Form, reference: _Heard) -> FormParity:
         """How a form answers; what keeps it from answering is told as its problem."""
         self._done += len(self._questions)
         self.told()
         try:
-            with tempfile.TemporaryDirectory() as scratch, self._opened(form, reference, Path(scratch)) as opened:
-                written = opened.write(self._questions, self._most, self.told)
-                likely = self._likely(opened, reference.written)
-                ending = opened.end_token(reference.ending.text)
+            with _memory_told(), tempfile.TemporaryDirectory() as scratch:
+                heard = self._heard(form, reference, Path(scratch))
         except StudioError as error:
             return FormParity(form=form, problem=str(error))
-        heard = _Heard(written, self._texts(written), likely, ending, reference.end)
         return _parity_of(form, heard, reference)
+
+    def _heard(self, form: Form, reference: _Heard, scratch: Path) -> _Heard:
+        with self._opened(form, reference, scratch) as opened:
+            written = opened.write(self._questions, self._most, self.told)
+            likely = self._likely(opened, reference.written)
+            ending = opened.end_token(reference.ending.text)
+        return _Heard(written, self._texts(written), likely, ending, reference.end)
 
     def _opened(self, form: Form, reference: _Heard, scratch: Path) -> AbstractContextManager[Answering]:
         place = self._export.place_of(form)
@@ -140,6 +154,19 @@ class _Asking:
     def _texts(self, written: Sequence[Written]) -> list[str]:
         pairs = zip(self._questions, written, strict=True)
         return [whole_completion(question.conversation, answer.text) for question, answer in pairs]
+
+
+@contextmanager
+def _memory_told() -> Iterator[None]:
+    """Turn what a library says when memory runs out into a sentence."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not lacks_memory(error):
+            raise
+        raise OutOfMemory(
+            "Memory ran out while it was loaded or answered. Stop what else uses it and try again."
+        ) from error
 
 
 def _parity_of(form: Form | Literal["reference"], heard: _Heard, reference: _Heard) -> FormParity:

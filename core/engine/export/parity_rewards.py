@@ -46,7 +46,7 @@ def mark(
     """
     formed = [_formed(form, config) for form in forms]
     reward, notes = without_judge(config.reward)
-    if reward is None:
+    if reward is None or not any(form.answers for form in formed):
         return Marking(formed, notes)
     try:
         with opened_scorer(reward, config.prompt.tags, home, run) as scorer:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from peft import PeftModel
+from safetensors import safe_open
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
 from core.chat_template import ChatTemplate
@@ -23,7 +26,7 @@ from core.engine.export.distributions import Likeliest, likeliest
 from core.engine.export.parity_asked import EndToken, Question, Written
 from core.engine.generation import Sampling, generate
 from core.engine.policy import conversation_token_ids, explained
-from core.errors import ModelError
+from core.errors import ModelError, OutOfMemory
 from core.tokenizer_files import TOKENIZER, read_special_tokens, read_template
 
 _GENERATION = "generation_config.json"
@@ -93,8 +96,10 @@ def opened(base: Path, adapter: Path | None, folder: Path) -> Iterator[Transform
 
     Raises:
         ModelError: something cannot be loaded, or is missing.
+        OutOfMemory: it does not fit into memory in 32 bits.
     """
     tokenizer, template = _reading(folder)
+    _refuse_what_does_not_fit(base)
     with explained(folder.name, "causal language model"):
         # Of 4-bit weights this is the number format that they are computed in.
         model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
@@ -123,6 +128,25 @@ def _reading(folder: Path) -> tuple[PreTrainedTokenizerBase, ChatTemplate]:
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer, ChatTemplate(folder.name, source, read_special_tokens(folder))
+
+
+def _refuse_what_does_not_fit(folder: Path) -> None:
+    """Linux gives memory that it does not have and kills whoever uses it, so this is reckoned beforehand."""
+    needed, free = wide_bytes(folder), psutil.virtual_memory().available
+    if needed > free:
+        raise OutOfMemory(
+            f"Its weights take {needed / 1e9:.1f} GB of memory in 32 bits, in which forms are compared, and "
+            f"{free / 1e9:.1f} GB are free. Stop other model servers and runs, or use a machine with more memory."
+        )
+
+
+def wide_bytes(folder: Path) -> int:
+    """What the weights in a folder take in 32 bits."""
+    total = 0
+    for file in folder.glob("*.safetensors"):
+        with safe_open(file, "pt") as weights:
+            total += sum(4 * math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())  # noqa: SIM118
+    return total
 
 
 def _placed(model: Any) -> Any:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.config import JudgeConfig, RewardConfig
-from core.engine.export import parity_llama
+from core.engine.export import parity_llama, parity_transformers
 from core.engine.export.distributions import Likeliest, divergence, likeliest
 from core.engine.export.gguf_convert import convert
 from core.engine.export.gguf_quantise import quantise
@@ -56,7 +57,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 @pytest.fixture(scope="module")
 def run(home: Home, tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run whose adapter changes what the policy says."""
-    changes = {
+    changes: dict[str, Any] = {
         "reward__similarity_model": str(tiny_models / "similarity"),
         "reward__fluency_model": str(tiny_models / "policy"),
         "train__max_completion_length": 12,
@@ -277,6 +278,16 @@ def test_a_check_can_be_stopped_while_a_file_answers(home: Home, run: Run, f16: 
     export = export_of(home, run, "gguf_f16", lambda target: shutil.copy(f16, target))
     with pytest.raises(TaskStopped):
         parity(home, export, ["gguf_f16"], stop_at)
+
+
+def test_a_model_that_does_not_fit_into_memory_is_told_as_not_checked(
+    home: Home, run: Run, f16: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert parity_transformers.wide_bytes(Path(run.config().model)) > 4 * 32 * 400
+    monkeypatch.setattr(parity_transformers, "wide_bytes", lambda folder: 10**18)
+    report = look(home, run, "gguf_f16", lambda target: shutil.copy(f16, target))
+    assert report.drift
+    assert "does not fit into memory" in report.findings[0].sentence
 
 
 def test_a_missing_scorer_leaves_the_answers_without_reward(home: Home, f16: Path, run: Run) -> None:
