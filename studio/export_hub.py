@@ -17,7 +17,7 @@ from core.export.hub import (
     start_push,
 )
 from core.export.hub_look import DryRun, dry_run
-from core.export.hub_plan import Plan, PushRequest, make_plan, make_push_request
+from core.export.hub_plan import Plan, PushRequest, make_plan, make_push_request, refuse_drift
 from core.export.request import FORM_TITLES, Form
 from core.jobs.tasks import Task
 from core.paths import Home
@@ -39,12 +39,13 @@ def draw(home: Home, found: Opened, running: bool) -> None:
         live.refreshing(_under_way, settings.REFRESH_SECONDS, task)
         _records(found)
         return
-    _blocked(found)
+    if _blocked(found):
+        return
     request = _request(found)
     if request is not None:
         _planned(home, found, request)
     data_tasks.explain(task, KIND, "What has arrived is not sent again: publish once more to go on.")
-    if task is not None and task.status().state not in ("finished",):
+    if task is not None and task.status().state != "finished":
         export_progress.log(task)
     _records(found)
 
@@ -70,17 +71,21 @@ def _under_way(task: Task) -> None:
         export_progress.log(task)
 
 
-def _blocked(found: Opened) -> None:
-    """What keeps it from being published until somebody has read it."""
-    if found.report is not None and found.report.drift and not found.export.acknowledged:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
-                "Read the comparison",
-                icon=":material/compare:",
-                key="export.hub.answers",
-                on_click=export_state.show_view,
-                args=(export_state.ANSWERS,),
-            )
+def _blocked(found: Opened) -> bool:
+    """Say what keeps it from being published until somebody has read it; returns whether anything does."""
+    try:
+        refuse_drift(found.export)
+    except StudioError as error:
+        output.problem(error)
+        st.button(
+            "Read the comparison",
+            icon=":material/compare:",
+            key="export.hub.answers",
+            on_click=export_state.show_view,
+            args=(export_state.ANSWERS,),
+        )
+        return True
+    return False
 
 
 def _request(found: Opened) -> PushRequest | None:
@@ -143,7 +148,7 @@ def _checked(
 
 
 def _planned(home: Home, found: Opened, request: PushRequest) -> None:
-    """What would go, and the buttons; with drift that nobody has acknowledged, why there are none."""
+    """What would go, and the buttons; when files are not as they were made, why there are none."""
     try:
         plan = make_plan(found.export, request)
     except StudioError as error:

@@ -35,7 +35,7 @@ def draw(home: Home, found: Opened, running: bool) -> None:
 
 def _commands(home: Home, found: Opened) -> None:
     st.subheader("How to run it", anchor=False)
-    st.caption("Unpack what you have downloaded, and run these lines in the folder that holds it.")
+    st.caption("Unpack Everything as a zip, from the view Files, and run these lines in its folder.")
     try:
         rank = adapter_to_export(home, found.request).rank
         programs = commands_of(found.export, found.config(), rank, _ollama_refusal(home, found))

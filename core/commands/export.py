@@ -150,7 +150,7 @@ def _show(found: Export) -> None:
         divergence = "" if checked is None or checked.divergence is None else f"  divergence {checked.divergence:.5f}"
         print(f"  {FORM_TITLES[form]:30} {Size(found.bytes_of(form), whole=True)!s:>10}{divergence}")
     for finding in () if report is None else report.findings:
-        print(plain(f"  {finding.severity}: {finding.sentence}"))
+        print(plain(f"  {finding.severity}, {FORM_TITLES[finding.form]}: {finding.sentence}"))
     for pushed in push_records(found):
         print(plain(f"  Published: {pushed.url}"))
 

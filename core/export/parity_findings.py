@@ -88,8 +88,8 @@ def _stop(found: FormParity, reference: FormParity) -> Iterator[_Told]:
         yield (
             "length",
             "warning",
-            f"{found.ended} of {len(found.answers)} answers came to an end by themselves; with the adapter it were "
-            f"{reference.ended}. Read the answers before you hand it on.",
+            f"{found.ended} of {len(found.answers)} answers came to an end by themselves; of the adapter's "
+            f"{reference.ended} did. Read the answers before you hand it on.",
         )
 
 

@@ -32,8 +32,9 @@ parameters.model.path = sys.argv[1]
 parameters.n_ctx = 64
 parameters.cpuparams.n_threads = parameters.cpuparams_batch.n_threads = 1
 server = xllamacpp.Server(parameters)
+asked = {"prompt": "Fever", "n_predict": 4, "temperature": 0, "ignore_eos": True}
 with open(sys.argv[2], "w") as file:
-    json.dump(server.handle_completions({"prompt": "Fever", "n_predict": 4, "temperature": 0, "ignore_eos": True}), file)
+    json.dump(server.handle_completions(asked), file)
 os._exit(0)
 """
 
@@ -104,11 +105,10 @@ def test_a_model_is_exported_downloaded_and_loaded_by_llama_cpp(
 def test_drift_is_shown_and_blocks_publishing_until_it_is_acknowledged(
     page: Page, server: Server, made_up: Export, watch: Watch
 ) -> None:
+    made_up.keep_parity(drifted(made_up.made))
     page.goto(f"{server.url}/export?export={made_up.id}&view=publish")
-    page.get_by_role("textbox", name="Repository").fill("ward-7/model")
-    page.get_by_role("textbox", name="Repository").press("Enter")
     expect(page.get_by_text("answers differently from the adapter it was made of")).to_be_visible()
-    expect(page.get_by_role("button", name="Publish", exact=True)).to_have_count(0)
+    expect(page.get_by_role("textbox", name="Repository")).to_have_count(0)
     page.get_by_role("button", name="Read the comparison").click()
     expect(page.get_by_text("GGUF f16 It reads 2 of 2 questions as other tokens")).to_be_visible()
     page.get_by_role("button", name="I know of this, allow publishing").click()
@@ -121,6 +121,7 @@ def test_drift_is_shown_and_blocks_publishing_until_it_is_acknowledged(
 def test_a_token_that_is_typed_is_not_shown_and_not_remembered(
     page: Page, server: Server, made_up: Export, watch: Watch
 ) -> None:
+    made_up.acknowledge()
     page.goto(f"{server.url}/export?export={made_up.id}&view=publish")
     token = page.get_by_label("Token", exact=True)
     expect(token).to_have_attribute("type", "password")
