@@ -6,6 +6,7 @@ import os
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -35,7 +36,7 @@ def one_place(monkeypatch: pytest.MonkeyPatch) -> None:
 def held(monkeypatch: pytest.MonkeyPatch) -> None:
     """A job is live as soon as it is started, and does nothing."""
 
-    def hold(job: JobFolder, home: Home, computes: bool = True) -> None:
+    def hold(job: JobFolder, *further: Any) -> None:
         me = psutil.Process()
         job.write_status(replace(job.written_status(), state="running", pid=me.pid, created=me.create_time()))
 
