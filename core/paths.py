@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -166,6 +167,16 @@ def write_bytes(path: Path, content: bytes, sync: bool = True) -> None:
         if part is not None:
             part.unlink(missing_ok=True)
         raise storage_error(error, path) or error from error
+
+
+def sync_files(files: Iterable[Path]) -> None:
+    """Wait until all that was written to `files` is on the disk, so that a machine that loses its power keeps it."""
+    for file in files:
+        descriptor = os.open(file, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def write_json(path: Path, value: Any, sync: bool = True) -> None:

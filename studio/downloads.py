@@ -21,20 +21,23 @@ from starlette.responses import FileResponse, PlainTextResponse, Response, Strea
 from starlette.routing import Route
 
 from core.errors import DataError, StudioError
+from core.export.manifest import FileEntry
 from core.export.store import Export, find_export
-from core.export.zip_stream import zip_stream
+from core.export.zip_stream import NO_TEXTS, zip_stream
 from core.paths import Home, inside
 from studio import settings
 
 _PATH = "downloads"
 _SIGNED = URLSafeSerializer(secrets.token_bytes(32), salt=_PATH)
+SUMS = "SHA256SUMS"
+"""In the zip of a whole export: what `sha256sum --check` reads, to see whether everything arrived as it was made."""
 _GONE = "This file is not offered any more. Open the page Export again and choose it there."
 _HEADERS = {
     "Content-Encoding": "identity",  # weights do not get smaller, and trying takes a core
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }
-_OCTETS = "application/octet-stream"
+_OCTETS, _ZIP = "application/octet-stream", "application/zip"
 
 
 class Download(BaseModel):
@@ -97,13 +100,16 @@ def routes() -> list[Route]:
 async def _answer(request: Request) -> Response:
     try:
         wanted = Download.model_validate(_SIGNED.loads(request.path_params["signed"]))
-        return await run_in_threadpool(_response, settings.open_home(), wanted)
+        return await run_in_threadpool(_response, settings.open_home(), wanted, request.method == "HEAD")
     except (BadSignature, ValidationError, StudioError, OSError):
         return PlainTextResponse(_GONE, status_code=404)
 
 
-def _response(home: Home, wanted: Download) -> Response:
+def _response(home: Home, wanted: Download, only_headers: bool) -> Response:
     """What is sent.
+
+    Args:
+        only_headers: nobody reads the body, so a zip need not be made.
 
     Raises:
         StudioError: the export, or the file, is gone, or the path leads out of it.
@@ -112,20 +118,46 @@ def _response(home: Home, wanted: Download) -> Response:
     export = find_export(home, wanted.export, wanted.run)
     place = inside(export.folder, export.folder / wanted.path)
     if wanted.form == "zip":
-        files = files_of(export, wanted.path)
-        name = export.slug if wanted.path == "." else f"{export.slug}-{Path(wanted.path).name}"
-        return StreamingResponse(
-            zip_stream(export.folder, files, export.slug),
-            media_type="application/zip",
-            headers={**_HEADERS, "Content-Disposition": f'attachment; filename="{name}.zip"'},
-        )
+        return _zip_response(export, wanted.path, only_headers)
     if not place.is_file():
         raise DataError(_GONE)
     return FileResponse(place, media_type=_OCTETS, filename=place.name, headers=_HEADERS)
 
 
-def files_of(export: Export, path: str) -> Sequence[Path]:
-    """The finished files below a folder of an export; none that is just being written."""
-    listed = [export.folder / entry.path for entry in export.manifest().files]
-    below = export.folder / path
-    return [file for file in listed if file.is_file() and (below == export.folder or file.is_relative_to(below))]
+def _zip_response(export: Export, path: str, only_headers: bool) -> Response:
+    """A folder of an export as a zip, or why it cannot be packed."""
+    try:
+        entries = entries_below(export, path)
+    except DataError as error:
+        return PlainTextResponse(str(error), status_code=409)
+    whole = path == "."
+    name = export.slug if whole else f"{export.slug}-{Path(path).name}"
+    headers = {**_HEADERS, "Content-Disposition": f'attachment; filename="{name}.zip"'}
+    if only_headers:
+        return Response(media_type=_ZIP, headers=headers)
+    sums = "".join(f"{entry.sha256}  {entry.path}\n" for entry in entries)
+    files = [export.folder / entry.path for entry in entries]
+    return StreamingResponse(
+        zip_stream(export.folder, files, export.slug, {SUMS: sums} if whole else NO_TEXTS),
+        media_type=_ZIP,
+        headers=headers,
+    )
+
+
+def entries_below(export: Export, path: str) -> Sequence[FileEntry]:
+    """The finished files below a folder of an export, `.` being all of it; none that is just being written.
+
+    Raises:
+        DataError: one is gone or has another size than it was made with, so a zip would not be whole; or the export is
+            damaged.
+    """
+    manifest = export.manifest()
+    entries = manifest.files if path == "." else manifest.under(path)
+    for entry in entries:
+        file = export.folder / entry.path
+        if file.is_symlink() or not file.is_file() or file.stat().st_size != entry.bytes:
+            raise DataError(
+                f"{entry.path} is missing, or has changed since it was made, so the zip would not be whole. Make a new "
+                "export, or download the files that are there one by one."
+            )
+    return entries

@@ -96,9 +96,9 @@ def _verdict(found: Opened, report: ParityReport) -> None:
 
 
 def _acknowledge(found: Opened) -> None:
-    """Remember that somebody knows of the drift. A callback."""
+    """Remember that somebody knows of the drift that the shown report tells. A callback."""
     try:
-        found.export.acknowledge()
+        found.export.acknowledge(found.report_sha256)
     except StudioError as error:
         state.refuse(f"{found.id}.acknowledge", str(error))
         return

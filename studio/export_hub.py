@@ -12,6 +12,7 @@ from core.export.hub import (
     KIND,
     TOKEN_VARIABLE,
     environment_token,
+    may_add,
     push_records,
     push_task,
     start_push,
@@ -113,7 +114,8 @@ def _request(found: Opened) -> PushRequest | None:
         may_exist = st.toggle(
             "The repository may be there already",
             key=state.begin("export.hub.may_exist", False),
-            help="Otherwise an existing repository is left alone. Files of the same name get a new version.",
+            help="Otherwise an existing repository is left alone. Files of the same name get a new version, and other "
+            "weights at its top are taken away; both stay in its history.",
         )
     _token()
     return _checked(found, repository, chosen, private, may_exist)
@@ -208,23 +210,29 @@ def _ask(plan: Plan) -> None:
     except StudioError as error:
         output.problem(error)
         return
-    st.info(output.escape(dry_run_words(plan.request, answer)), icon=":material/checklist:")
+    st.info(output.escape(dry_run_words(plan, answer)), icon=":material/checklist:")
 
 
-def dry_run_words(request: PushRequest, answer: DryRun) -> str:
+def dry_run_words(plan: Plan, answer: DryRun) -> str:
     """What the Hub has there already, in sentences; text from outside."""
+    request = plan.request
     privacy = "private" if request.private else "public"
     told = [f"Signed in as {answer.account}."]
     if not answer.exists:
         told.append(f"{request.repository} would be made, {privacy}.")
     else:
         told.append(f"{request.repository} is there, {'private' if answer.private else 'public'}.")
-        if not request.may_exist:
+        if not may_add(plan.export, request):
             told.append("Publishing is refused unless you allow that it may be there already.")
     if answer.there:
         told.append(f"{len(answer.there)} files are there already and are not sent again.")
     if answer.replaced:
         told.append(f"{len(answer.replaced)} files are there with another content and would get a new version.")
+    if answer.removed:
+        told.append(
+            f"{', '.join(answer.removed)} would be taken away, since programs would load it instead of what is sent. "
+            "It stays in the repository's history."
+        )
     told.append(f"{Size(answer.bytes, whole=True)} would be sent.")
     return " ".join(told)
 

@@ -23,6 +23,7 @@ class Opened:
     Attributes:
         made: the forms that are whole.
         report: how they answer; None before that was looked at.
+        report_sha256: of its file, taken before it was read.
     """
 
     export: Export
@@ -30,6 +31,7 @@ class Opened:
     manifest: Manifest
     made: tuple[Form, ...]
     report: ParityReport | None
+    report_sha256: str
 
     @property
     def id(self) -> str:
@@ -83,4 +85,5 @@ def read(export: Export) -> Opened:
     Raises:
         DataError: it is damaged.
     """
-    return Opened(export, export.request(), export.manifest(), export.made, export.parity())
+    before = export.parity_sha256
+    return Opened(export, export.request(), export.manifest(), export.made, export.parity(), before)

@@ -77,9 +77,8 @@ def _ended(home: Home, found: Opened, task: Task | None) -> None:
     if problem:
         output.problem(problem)
     data_tasks.explain(task, KIND, "Forms that are whole are kept; go on to make the rest.")
-    uncompared = found.request.parity and found.report is None
-    if found.missing or uncompared:
-        left = ", ".join(FORM_TITLES[form] for form in found.missing) or "The comparison of the answers"
+    left = _left(found)
+    if left:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.button(
                 "Go on",
@@ -93,6 +92,15 @@ def _ended(home: Home, found: Opened, task: Task | None) -> None:
             st.caption(f"Still missing: {left}")
     if task is not None and task.status().state != "finished":
         log(task)
+
+
+def _left(found: Opened) -> str:
+    """What is still to be done, in words; empty when all is."""
+    if found.missing:
+        return ", ".join(FORM_TITLES[form] for form in found.missing)
+    if found.export.uncompared:
+        return "The comparison of the answers"
+    return "" if found.export.described else "Model card and commands"
 
 
 def _go_on(home: Home, found: Opened) -> None:

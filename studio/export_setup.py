@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.errors import StudioError
 from core.export.disk import DiskNeed, needed_bytes
+from core.export.quantiser import cannot_quantise
 from core.export.request import FORM_TITLES, FORMS, ExportRequest, Form, make_export_request
 from core.export.store import create_export
 from core.export.task import start_export
@@ -90,9 +91,10 @@ def _sizes(home: Home, run: str, checkpoint: str) -> Mapping[Form, int] | None:
 
 def _forms(home: Home, sizes: Mapping[Form, int]) -> tuple[Form, ...]:
     """The forms that are ticked."""
-    reason = lacks(this_machine.inspected(home), "bitsandbytes", "Merged, 4 bits")
+    reasons = {form: cannot_quantise(form) for form in FORMS}
+    reasons["merged_4bit"] = lacks(this_machine.inspected(home), "bitsandbytes", "Merged, 4 bits")
     with st.container(border=True, gap="small"):
-        return tuple(form for form in FORMS if _tick(form, sizes.get(form), reason if form == "merged_4bit" else ""))
+        return tuple(form for form in FORMS if _tick(form, sizes.get(form), reasons[form]))
 
 
 def _tick(form: Form, size: int | None, reason: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from core.export.request import FORM_TITLES
@@ -16,12 +18,13 @@ from studio import (
     export_use,
     output,
 )
+from studio.export_list import Line
 from studio.export_open import Opened
 
 _CHECKPOINTS = {"": "the final state", "best": "the best on validation"}
 
 
-def draw(home: Home, view: str, found: Opened | None, lines: list[Opened]) -> None:
+def draw(home: Home, view: str, found: Opened | None, lines: Sequence[Line]) -> None:
     """One of the views Files, Answers, Ready to run and Publish."""
     if found is None:
         _none(lines)
@@ -46,7 +49,7 @@ def _told(found: Opened) -> str:
     return f"{found.export.run_id}, {which} · {', '.join(FORM_TITLES[form] for form in found.request.forms)}"
 
 
-def _none(lines: list[Opened]) -> None:
+def _none(lines: Sequence[Line]) -> None:
     if lines:
         export_list.draw(lines)
         return

@@ -55,7 +55,7 @@ def made_up_export(home: Home, run: Run, forms: Sequence[Form] = ALL, **values: 
     for number, form in enumerate(export.request().forms):
         files = _made_up_files(export, form, 1_000 * (number + 1))
         manifest = manifest.with_form(form, file_entries(export.folder, files, silent))
-    export.keep_manifest(manifest)
+    export.keep_manifest(manifest.model_copy(update={"described": manifest.forms}))
     return export
 
 

@@ -126,6 +126,8 @@ def _of_repository(hub: FakeHub, name: str, what: str, body: bytes) -> Reply:
         case "" | "revision":
             sha = repository.commits[-1] if repository.commits else "0" * 40
             return Reply({"id": name, "private": repository.private, "sha": sha, "siblings": [], "tags": []})
+        case "tree":
+            return Reply([_path_info(path, file) for path, file in repository.files.items() if "/" not in path])
         case "paths-info":
             paths = parse_qs(body.decode())["paths"]
             return Reply([_path_info(path, repository.files[path]) for path in paths if path in repository.files])
@@ -169,6 +171,8 @@ def _committed(hub: FakeHub, name: str, lines: list[dict[str, Any]]) -> Reply:
     repository, files = hub.repositories[name], {}
     for line in lines:
         value = line["value"]
+        if line["key"] == "deletedFile" and repository.files.pop(value["path"], None) is None:
+            return Reply({"error": "a file to be deleted is not there"}, 404)
         if line["key"] == "file":
             content = b64decode(value["content"])
             oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()

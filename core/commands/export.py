@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any
+from typing import Any, TextIO
 
 from core.commands.generate import plain
 from core.commands.verbs import add_verb, follow_task
@@ -37,16 +37,18 @@ def add_export_verb(verbs: Any) -> None:
     )
     parser.add_argument("--title", default="", metavar="TEXT", help="what lists and files call it (default: the run)")
     parser.add_argument("--no-parity", action="store_true", help="do not compare how the forms answer")
-    parser.add_argument(
-        "--questions", type=int, default=_QUESTIONS, metavar="N", help=f"to compare on (default: {_QUESTIONS})"
-    )
+    parser.add_argument("--questions", type=int, metavar="N", help=f"to compare on (default: {_QUESTIONS})")
     _add_push_options(parser)
 
 
 def _add_push_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--push", metavar="OWNER/NAME", help="publish it on the Hugging Face Hub when it is made")
     parser.add_argument("--public", action="store_true", help="with --push: for everybody to see (default: private)")
-    parser.add_argument("--existing", action="store_true", help="with --push: the repository may exist already")
+    parser.add_argument(
+        "--existing",
+        action="store_true",
+        help="with --push: the repository may exist already; other weights at its top are taken away",
+    )
     parser.add_argument(
         "--token-env",
         default=TOKEN_VARIABLE,
@@ -54,7 +56,9 @@ def _add_push_options(parser: argparse.ArgumentParser) -> None:
         help=f"variable with the token (default: {TOKEN_VARIABLE})",
     )
     parser.add_argument(
-        "--acknowledge-drift", action="store_true", help="with --push: publish though answers differ from the adapter's"
+        "--acknowledge-drift",
+        action="store_true",
+        help="with --push: publish though answers differ from the adapter's, as an earlier command has told",
     )
 
 
@@ -68,6 +72,7 @@ def export(options: argparse.Namespace, home: Home) -> Any:
         return _list(options, home)
     if bool(options.run) + bool(options.resume) + bool(options.delete) != 1:
         raise ConfigError("Name a run to export, or one of --resume, --list and --delete.")
+    _refuse_unheard(options)
     if options.delete:
         return _delete(options, home)
     if options.push and not os.environ.get(options.token_env, "").strip():
@@ -76,12 +81,32 @@ def export(options: argparse.Namespace, home: Home) -> Any:
             "or name another one with --token-env."
         )
     found = find_export(home, options.resume) if options.resume else _new(options, home)
+    read = found.parity_sha256
     _finish(home, found)
+    if options.push or not options.json:
+        _show(found, sys.stderr if options.json else sys.stdout)
     if options.push:
-        _push(options, home, found)
+        _push(options, home, found, read)
     if not options.json:
-        _show(found)
+        for pushed in push_records(found):
+            print(plain(f"  Published: {pushed.url}"))
     return record(found) if options.json else None
+
+
+def _refuse_unheard(options: argparse.Namespace) -> None:
+    """Say of options that only a new export can have that they would not be heard."""
+    given = {
+        "--form": options.form,
+        "--title": options.title,
+        "--no-parity": options.no_parity,
+        "--questions": options.questions is not None,
+    }
+    named = ", ".join(name for name, value in given.items() if value)
+    if named and not options.run:
+        raise ConfigError(
+            f"{named} can only be given to a new export: what was asked of one that is there never changes. Leave it "
+            "out, or name a run."
+        )
 
 
 def _new(options: argparse.Namespace, home: Home) -> Export:
@@ -92,7 +117,7 @@ def _new(options: argparse.Namespace, home: Home) -> Export:
         checkpoint=candidate.checkpoint,
         forms=options.form or ["gguf_q4_k_m"],
         parity=not options.no_parity,
-        questions=options.questions,
+        questions=_QUESTIONS if options.questions is None else options.questions,
     )
     made = create_export(home, request)
     print(f"Kept as {made.id}.", file=sys.stderr, flush=True)
@@ -100,9 +125,8 @@ def _new(options: argparse.Namespace, home: Home) -> Export:
 
 
 def _finish(home: Home, found: Export) -> None:
-    """Make what is missing."""
-    request = found.request()
-    if not found.missing and (found.parity() is not None or not request.parity):
+    """Make what is missing: forms, their comparison, cards and commands."""
+    if found.whole:
         return
     try:
         follow_task(start_export(home, found))
@@ -111,10 +135,20 @@ def _finish(home: Home, found: Export) -> None:
         raise
 
 
-def _push(options: argparse.Namespace, home: Home, found: Export) -> None:
+def _push(options: argparse.Namespace, home: Home, found: Export, read: str) -> None:
+    """Publish it; drift is acknowledged only where an earlier command has told the findings.
+
+    Args:
+        read: the SHA-256 of the parity report that was there when this command began.
+    """
     report = found.parity()
     if report is not None and report.drift and options.acknowledge_drift:
-        found.acknowledge()
+        if read != found.parity_sha256:
+            raise RunError(
+                f"The answers of {found.id} were compared only now, and a form differs. Read what was found. If it may "
+                f"be published all the same, go on with --resume {found.id}, --push and --acknowledge-drift."
+            )
+        found.acknowledge(read)
     request = make_push_request(
         export=found.id,
         repository=options.push,
@@ -142,17 +176,16 @@ def record(found: Export) -> dict[str, Any]:
     }
 
 
-def _show(found: Export) -> None:
+def _show(found: Export, target: TextIO) -> None:
+    """Print what is made and how it answers."""
     report = found.parity()
-    print(f"{found.id} lies in {found.folder}.")
+    print(f"{found.id} lies in {found.folder}.", file=target)
     for form in found.made:
         checked = None if report is None else report.of(form)
         divergence = "" if checked is None or checked.divergence is None else f"  divergence {checked.divergence:.5f}"
-        print(f"  {FORM_TITLES[form]:30} {Size(found.bytes_of(form), whole=True)!s:>10}{divergence}")
+        print(f"  {FORM_TITLES[form]:30} {Size(found.bytes_of(form), whole=True)!s:>10}{divergence}", file=target)
     for finding in () if report is None else report.findings:
-        print(plain(f"  {finding.severity}, {FORM_TITLES[finding.form]}: {finding.sentence}"))
-    for pushed in push_records(found):
-        print(plain(f"  Published: {pushed.url}"))
+        print(plain(f"  {finding.severity}, {FORM_TITLES[finding.form]}: {finding.sentence}"), file=target)
 
 
 def _list(options: argparse.Namespace, home: Home) -> Any:

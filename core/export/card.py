@@ -1,8 +1,9 @@
 """The model card: what was trained on what, by which reward, how it did, and what it must not be used for.
 
-It is made of the run, of evaluations of this adapter, and of the parity report. It holds no questions or answers, no
-path of this machine, no address and no key, since it is published with the model. Text that people wrote stands in it
-so that it cannot be Markdown or HTML.
+It is made of the run, of evaluations of this adapter, and of the parity report. It holds the run's system prompt, but
+no question or answer of the data, no path of this machine, no address and no key, since it is published with the model.
+Text that people wrote stands in it so that it cannot be Markdown or HTML. It names only what lies in its own folder:
+the other forms may stay here.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _LICENSES = {"HuggingFaceTB/SmolLM2-135M-Instruct": "apache-2.0"}
 
 @dataclass(frozen=True)
 class FormLine:
-    """One form that the same export has made."""
+    """One form that lies in the card's folder."""
 
     title: str
     place: str
@@ -52,16 +53,19 @@ class CardView:
     Attributes:
         form: the title of the form that this card lies beside.
         base: the base model's public name, else the name of its folder.
+        base_commit: which state of it, by the Hub's name; empty where it is a folder or came in a package.
         license: as the base model's own card has it; empty where that is not known.
+        forms: those that lie in the card's folder.
         curves: what was measured at the beginning and at the end of training.
         evaluations: of this very adapter or of files of this export.
-        parity: how the adapter itself and each form answered; None where answers were not compared.
+        parity: how the adapter itself and these forms answered; None where answers were not compared.
         commands: for this form.
     """
 
     title: str
     form: str
     base: str
+    base_commit: str
     license: str
     record: RunRecord
     checkpoint: str
@@ -91,19 +95,21 @@ def model_card(home: Home, export: Export, form: Form, base: Path | None, comman
     if not isinstance(record, RunRecord):
         raise RunError(record.reason)
     manifest = export.manifest()
+    beside = [one for one in export.made if export.form_folder(one) == export.form_folder(form)]
     base_name = public_name(record.config.model)
     view = CardView(
         title=title_of(export),
         form=FORM_TITLES[form],
         base=base_name or Path(record.config.model).name,
+        base_commit=manifest.base_commit,
         license=license_of(base_name, base),
         record=record,
         checkpoint=_checkpoint(export, record),
         system=system_text(record.config),
-        forms=[_line(export, one) for one in export.made],
+        forms=[_line(export, one) for one in beside],
         curves=curve_ends(record),
         evaluations=evaluations_of_export(home, export),
-        parity=export.parity(),
+        parity=_parity_of(export, beside),
         commands=commands,
         software=manifest.software,
         adapter_sha256=manifest.adapter_sha256,
@@ -144,6 +150,19 @@ def license_of(base_name: str, base: Path | None) -> str:
 
 def _line(export: Export, form: Form) -> FormLine:
     return FormLine(FORM_TITLES[form], export.place_of(form).name, str(Size(export.bytes_of(form), whole=True)))
+
+
+def _parity_of(export: Export, forms: Sequence[Form]) -> ParityReport | None:
+    """What was found of these forms; None where none of them was looked at."""
+    report = export.parity()
+    if report is None or not any(report.of(form) for form in forms):
+        return None
+    return report.model_copy(
+        update={
+            "forms": tuple(found for found in report.forms if found.form in forms),
+            "findings": tuple(finding for finding in report.findings if finding.form in forms),
+        }
+    )
 
 
 def _checkpoint(export: Export, record: RunRecord) -> str:

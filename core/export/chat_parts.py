@@ -7,13 +7,17 @@ conversations, and each must come out as the template writes it.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from core.chat_template import ChatTemplate
 from core.errors import ModelError
 from core.prompts import Message, begun_turn
+from core.tokenizer_files import CONFIG
 
 _SYSTEM, _FIRST, _REPLY, _SECOND = "Qsystem0Q", "Quser1Q", "Qassistant2Q", "Quser3Q"
 _TODAY = "strftime_now"
@@ -84,6 +88,21 @@ def refuse_difference(template: ChatTemplate, parts: ChatParts, conversation: Se
     """Raise ModelError unless `parts` writes a conversation exactly as the template does."""
     if template.text(template.fit(conversation)) != parts.text(conversation):
         raise _cannot("it does not write every conversation in the same way")
+
+
+def adds_begin(folder: Path, tokenizer: Any, begin: int) -> bool:
+    """Whether a model's tokenizer puts the token `begin` before every text: as its settings say, else as it does.
+
+    GGUF files say it, and Modelfiles, which then must not write that token, go by it.
+
+    Args:
+        folder: with the tokenizer's files.
+        tokenizer: a `tokenizers.Tokenizer`.
+    """
+    file = folder / CONFIG
+    known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    asked = known.get("add_bos_token")
+    return bool(tokenizer.encode("a").ids[:1] == [begin] if asked is None else asked)
 
 
 def _between(template: ChatTemplate, conversation: Sequence[Message]) -> list[str]:

@@ -11,7 +11,7 @@ from core.config import RunConfig
 from core.export.names import public_name
 from core.export.request import FORM_TITLES, GGUF_FORMS, Form
 from core.export.store import Export
-from core.prompts import render_system
+from core.prompts import begun_turn, messages, render_system
 
 MODELFILE, SYSTEM = "Modelfile", "SYSTEM.txt"
 _PORT = 8080
@@ -60,8 +60,8 @@ def commands_of(
     ggufs = [form for form in GGUF_FORMS if form in made]
     if ggufs:
         smallest = next(form for form in _SMALLEST_FIRST if form in ggufs)
-        found += _for_gguf(_Places(export, start), smallest, ggufs, wanted_context(config), ollama_refusal)
-    found += [_vllm(_Places(export, start), form) for form in _MERGED if form in made]
+        found += _for_gguf(_Places(export, start), smallest, ggufs, config, ollama_refusal)
+    found += [_vllm(_Places(export, start), form, config) for form in _MERGED if form in made]
     if "adapter" in made:
         found += _for_adapter(_Places(export, start), config, rank)
     return found
@@ -105,17 +105,19 @@ def modelfile_name(form: Form) -> str:
 
 
 def _for_gguf(
-    places: _Places, form: Form, all_forms: list[Form], context: int, ollama_refusal: str
+    places: _Places, form: Form, all_forms: list[Form], config: RunConfig, ollama_refusal: str
 ) -> Iterator[Commands]:
     file, name = places.of(form), places.export.slug
-    system = f"--system-prompt-file {places.beside(form, SYSTEM)}"
+    context, begun = wanted_context(config), begun_text(config)
+    chat = f"llama-cli -m {file} --jinja --system-prompt-file {places.beside(form, SYSTEM)} -c {context} --temp 0"
+    left = f" It cannot begin answers with {begun} as training did, so they may differ." if begun else ""
     yield Commands(
         "llama.cpp",
         form,
         f"--jinja runs the chat template that is inside the file. The server speaks OpenAI's protocol on port {_PORT}; "
-        "whoever asks it sends the text of SYSTEM.txt as the system message.",
+        f"whoever asks it sends the text of SYSTEM.txt as the system message.{_asked_to_go_on(begun)}",
         (
-            f"llama-cli -m {file} --jinja {system} -c {context} --temp 0",
+            *(() if begun else (chat,)),  # it cannot be told how an answer begins
             f"llama-server -m {file} --jinja -c {context} --port {_PORT}",
         ),
     )
@@ -138,39 +140,40 @@ def _for_gguf(
     yield Commands(
         "LM Studio",
         form,
-        "Choose the model in the list, and put the text of SYSTEM.txt into its system prompt.",
+        f"Choose the model in the list, and put the text of SYSTEM.txt into its system prompt.{left}",
         (f"lms import --copy {file}",),
     )
     yield Commands(
         "Jan",
         form,
         f"Settings, Model Providers, Llama.cpp, Import: choose {file}. Put the text of "
-        "SYSTEM.txt into the assistant's instructions.",
+        f"SYSTEM.txt into the assistant's instructions.{left}",
     )
     yield Commands(
         "Open WebUI",
         form,
         "It lists what Ollama has. For llama.cpp's server add the address below in Settings, Connections, and put the "
-        "text of SYSTEM.txt into the model's system prompt.",
+        "text of SYSTEM.txt into the model's system prompt."
+        + (f" With llama.cpp answers cannot be begun with {begun} from here; with Ollama they are." if begun else ""),
         (f"http://localhost:{_PORT}/v1",),
     )
 
 
-def _vllm(places: _Places, form: Form) -> Commands:
+def _vllm(places: _Places, form: Form, config: RunConfig) -> Commands:
     return Commands(
         f"vLLM, {FORM_TITLES[form]}",
         form,
-        "Needs an NVIDIA GPU. Send the text of SYSTEM.txt as the system message.",
+        "Needs an NVIDIA GPU. Send the text of SYSTEM.txt as the system message." + _asked_to_go_on(begun_text(config)),
         (f"vllm serve {places.folder_of(form)} --served-model-name {places.export.slug}",),
     )
 
 
 def _for_adapter(places: _Places, config: RunConfig, rank: int) -> Iterator[Commands]:
-    base, adapter = _base(config), places.folder_of("adapter")
+    base, adapter, begun = _base(config), places.folder_of("adapter"), begun_text(config)
     yield Commands(
         "vLLM, LoRA adapter",
         "adapter",
-        "Loads the base model and the adapter beside it. Needs an NVIDIA GPU.",
+        f"Loads the base model and the adapter beside it. Needs an NVIDIA GPU.{_asked_to_go_on(begun)}",
         (
             f"vllm serve {shlex.quote(base)} --enable-lora --max-lora-rank {_rank(rank)} "
             f"--lora-modules {places.export.slug}={adapter}",
@@ -179,7 +182,8 @@ def _for_adapter(places: _Places, config: RunConfig, rank: int) -> Iterator[Comm
     yield Commands(
         "Python",
         "adapter",
-        "With the packages transformers and peft.",
+        "With the packages transformers and peft."
+        + (f" In training every answer was begun with {begun}: put it behind the text of the prompt." if begun else ""),
         (
             "from peft import PeftModel",
             "from transformers import AutoModelForCausalLM, AutoTokenizer",
@@ -195,11 +199,14 @@ def commands_markdown(export: Export, config: RunConfig, commands: list[Commands
     parts = [
         f"# How to run {export.slug}",
         "Run the commands in the folder that holds this file. A model answers as in training only with the system "
-        "prompt it was trained with, which is in SYSTEM.txt beside the model" + _examples_note(config) + ".",
+        "prompt it was trained with, which is in SYSTEM.txt beside the model"
+        + _examples_note(config)
+        + "."
+        + _begun_note(config),
     ]
     for one in commands:
         parts.append(f"## {one.program}")
-        parts.append(one.note)
+        parts.append(_as_code(one.note, begun_text(config)))
         if one.lines:
             parts.append("\n".join([f"```{one.language}", *one.lines, "```"]))
     return "\n\n".join(parts) + "\n"
@@ -208,6 +215,36 @@ def commands_markdown(export: Export, config: RunConfig, commands: list[Commands
 def system_text(config: RunConfig) -> str:
     """The system prompt with which the model was trained."""
     return render_system(config.prompt)
+
+
+def begun_text(config: RunConfig) -> str:
+    """What every answer was begun with in training, without the model writing it; mostly empty."""
+    return begun_turn(messages(config.prompt, ""))[1]
+
+
+def _begun_note(config: RunConfig) -> str:
+    begun = begun_text(config)
+    if not begun:
+        return ""
+    return (
+        f" Every answer was begun with `{begun}` in training, and the model goes on from there. Ollama does that by "
+        "its Modelfile; a server has to be asked for it, as told below; programs that cannot do it answer otherwise."
+    )
+
+
+def _asked_to_go_on(begun: str) -> str:
+    """How a server that speaks OpenAI's protocol is asked to go on with an answer that is begun."""
+    if not begun:
+        return ""
+    return (
+        f" In training every answer was begun with {begun}: send that as the last message, of the role assistant, and "
+        'ask with "add_generation_prompt": false and "continue_final_message": true.'
+    )
+
+
+def _as_code(note: str, begun: str) -> str:
+    """A note in Markdown, where a tag would be taken for HTML."""
+    return note.replace(begun, f"`{begun}`") if begun else note
 
 
 def _examples_note(config: RunConfig) -> str:

@@ -21,6 +21,9 @@ from core.runs.run import find_run
 def write_companions(home: Home, export: Export, base: Path, tell: Tell) -> Sequence[str]:
     """Write what belongs to the forms that are made, each file in one step, and take it into the manifest.
 
+    Until all is written the manifest says that nothing is described, so that somebody goes on with a round that was
+    broken off here.
+
     Args:
         base: the folder of the base model.
 
@@ -35,6 +38,7 @@ def write_companions(home: Home, export: Export, base: Path, tell: Tell) -> Sequ
     """
     config = find_run(home, export.run_id).config()
     made = export.made
+    export.keep_manifest(export.manifest().model_copy(update={"described": ()}))
     ggufs = [form for form in GGUF_FORMS if form in made]
     refusal, files = "", list[Path]()
     if ggufs:
@@ -49,7 +53,8 @@ def write_companions(home: Home, export: Export, base: Path, tell: Tell) -> Sequ
         files.append(_written(folder / SYSTEM, system_text(config)))
         files.append(_written(folder / CARD, model_card(home, export, form, base, own)))
     files.append(_written(export.folder / COMMANDS, commands_markdown(export, config, commands)))
-    export.keep_manifest(export.manifest().with_files(file_entries(export.folder, files, tell)))
+    described = export.manifest().with_files(file_entries(export.folder, files, tell))
+    export.keep_manifest(described.model_copy(update={"described": made}))
     return [refusal] if refusal else []
 
 

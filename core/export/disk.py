@@ -108,17 +108,25 @@ def _bytes(form: Form, shape: ModelShape, adapter: int) -> int:
 
 
 def _peak(sizes: Mapping[Form, int], forms: Collection[Form], made: Collection[Form]) -> int:
-    """The most at one moment: while f16 is made of merged weights, or when the quantised ones are made of f16.
+    """The most at one moment: while others are made of merged weights, or when the quantised ones are made of f16.
 
-    Merged weights and f16 that nobody asked for are removed as soon as nothing is made of them any more.
+    Merged weights that nobody asked for are removed as soon as nothing is made of them any more; a copy of the adapter
+    is there until the end.
     """
     quantised = sum(sizes[form] for form in QUANTISED if form in forms)
     kept = sum(sizes[form] for form in forms if form not in GGUF_FORMS)
-    f16 = sizes["gguf_f16"] if _makes_f16(forms, made) else 0
-    merged = sizes["merged"] if f16 and "merged" not in (*forms, *made) else 0
-    return kept + f16 + max(merged, quantised)
+    f16 = sizes["gguf_f16"] if makes_f16(forms, made) else 0
+    of_merged = f16 or "merged_4bit" in forms
+    merged = sizes["merged"] if of_merged and "merged" not in (*forms, *made) else 0
+    return (sizes["adapter"] if forms else 0) + kept + f16 + max(merged, quantised)
 
 
-def _makes_f16(forms: Collection[Form], made: Collection[Form]) -> bool:
+def makes_f16(forms: Collection[Form], made: Collection[Form]) -> bool:
+    """Whether GGUF f16 is made, be it only on the way to others.
+
+    Args:
+        forms: what is still to be made.
+        made: forms that are there already.
+    """
     wanted = any(form in GGUF_FORMS for form in forms)
     return wanted and "gguf_f16" not in made

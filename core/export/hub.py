@@ -81,6 +81,7 @@ def start_push(home: Home, export: Export, request: PushRequest, token: str) -> 
         ConfigError: there is no token.
         RunError: an upload goes on already, or cannot be started; and as `make_plan` says.
         StorageError: a file is missing or is not as it was made.
+        DataError: the export is damaged.
     """
     running = push_task(home, export)
     if running is not None and running.status().live:
@@ -105,6 +106,11 @@ def push_records(export: Export) -> list[PushRecord]:
         except (ValidationError, OSError):
             continue  # a note, which the upload can do without
     return sorted(found, key=lambda record: record.time, reverse=True)
+
+
+def may_add(export: Export, request: PushRequest) -> bool:
+    """Whether files may go into a repository that is there already: it was allowed, or this export was sent there."""
+    return request.may_exist or any(record.repository == request.repository for record in push_records(export))
 
 
 def keep_record(export: Export, record: PushRecord) -> None:

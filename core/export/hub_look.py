@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ _LOOK_SECONDS = 0.2
 """How often somebody looks whether the user wants to stop while the network is waited for."""
 _ASK_SECONDS = 30.0
 _MOST_SMALL_BYTES = 20_000_000
+_LOADED_UNNAMED = re.compile(r".+\.safetensors|(pytorch|adapter)_model.*\.bin|.+\.index\.json|adapter_config\.json")
+"""What programs load when they are given the repository's name alone; a GGUF file is always named."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,7 @@ class DryRun:
         there: the paths of planned files that are there with the same content.
         replaced: the paths of planned files that are there with another content; they would get a new version.
         bytes: how many would be sent.
+        removed: the paths of what `other_weights` finds, which would be taken away.
     """
 
     account: str
@@ -47,6 +51,7 @@ class DryRun:
     there: tuple[str, ...]
     replaced: tuple[str, ...]
     bytes: int
+    removed: tuple[str, ...] = ()
 
 
 def dry_run(plan: Plan, token: str, seconds: float = _ASK_SECONDS) -> DryRun:
@@ -83,7 +88,7 @@ def _looked_up(hub: huggingface_hub.HfApi, plan: Plan) -> DryRun:
     there = tuple(path for path, same in known.items() if same)
     replaced = tuple(path for path, same in known.items() if not same)
     left = sum(file.bytes for file in plan.files if file.path not in there)
-    return DryRun(account, True, private, there, replaced, left)
+    return DryRun(account, True, private, there, replaced, left, other_weights(hub, plan))
 
 
 def known_files(hub: huggingface_hub.HfApi, plan: Plan) -> dict[str, bool]:
@@ -91,6 +96,17 @@ def known_files(hub: huggingface_hub.HfApi, plan: Plan) -> dict[str, bool]:
     planned = {file.path: file for file in plan.files}
     found = hub.get_paths_info(plan.request.repository, list(planned))
     return {entry.path: _same(planned[entry.path], entry) for entry in found if entry.path in planned}
+
+
+def other_weights(hub: huggingface_hub.HfApi, plan: Plan) -> tuple[str, ...]:
+    """The paths of weights, their indexes and adapters at the repository's top that are not of this plan.
+
+    With them beside it, a program would load another model than the one that is sent.
+    """
+    planned = {file.path for file in plan.files}
+    top = hub.list_repo_tree(plan.request.repository)
+    files = (entry.path for entry in top if isinstance(entry, huggingface_hub.hf_api.RepoFile))
+    return tuple(sorted(path for path in files if path not in planned and _LOADED_UNNAMED.fullmatch(path)))
 
 
 def _same(file: PlannedFile, entry: object) -> bool:

@@ -1,7 +1,8 @@
 """What an upload to the Hugging Face Hub would send, and where it would lie there.
 
-Only the forms that are chosen go, with their model card. What the parity check asked and heard stays here: its
-questions are rows of the run's data.
+Only the forms that are chosen go, with their model card, system prompt and, for Ollama, Modelfiles; the latter hold the
+worked examples of the prompt as well. What the parity check asked and heard stays here: its questions are rows of the
+run's data.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ from pydantic import Field, ValidationError, field_validator
 
 from core.config import validation_sentence
 from core.errors import ConfigError, RunError, StorageError
+from core.export.commands import MODELFILE
 from core.export.manifest import FileEntry
 from core.export.request import FORM_TITLES, FORMS, GGUF_FORMS, Form
-from core.export.store import Export
+from core.export.store import CARD, Export
+from core.runs.run import Run
 from core.settings_base import Settings
-
-CARD = "README.md"
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
 _AT_THE_TOP: tuple[Form, ...] = ("merged", "merged_4bit", *GGUF_FORMS, "adapter")
@@ -35,7 +36,8 @@ class PushRequest(Settings):
         repository: owner and name on the Hub.
         forms: which of its forms.
         private: whether only the owner can see the repository.
-        may_exist: whether the repository may be there already; files of the same name then get a new version.
+        may_exist: whether the repository may be there already; files of the same name then get a new version, and
+            other weights at its top are taken away.
     """
 
     export: str = Field(min_length=1)
@@ -112,9 +114,11 @@ def make_plan(export: Export, request: PushRequest) -> Plan:
     """What would be sent; nobody is asked, and nothing is changed.
 
     Raises:
-        RunError: a form is not made yet, or the forms answer differently and nobody has acknowledged it.
+        RunError: a form is not made yet, or has no model card yet, or the forms answer differently and nobody has
+            acknowledged it.
         StorageError: a file is missing or is not as it was made.
         DataError: the export is damaged.
+        ConfigError: the run's configuration cannot be read.
     """
     made = export.made
     for form in request.forms:
@@ -123,6 +127,11 @@ def make_plan(export: Export, request: PushRequest) -> Plan:
                 f"{FORM_TITLES[form]} is not made yet in {export.id}. Start the export again, or leave it out."
             )
     refuse_drift(export)
+    if not export.described:
+        raise RunError(
+            f"Model card and commands of {export.id} are not written for all of its forms yet. Start the export again: "
+            "it only makes what is missing."
+        )
     first = next(form for form in _AT_THE_TOP if form in request.forms)
     planned: dict[str, PlannedFile] = {}
     for form in request.forms:
@@ -141,7 +150,7 @@ def refuse_drift(export: Export) -> None:
     An export for which no comparison was asked may be published; the plan then warns.
     """
     report = export.parity()
-    if report is None and export.request().parity:
+    if export.uncompared:
         raise RunError(f"The answers of {export.id} have not been compared yet. Start the export again to do that.")
     if report is not None and report.drift and not export.acknowledged:
         raise RunError(
@@ -187,4 +196,21 @@ def _warnings(export: Export, request: PushRequest, files: Mapping[str, PlannedF
         found.append("The answers of this export were not compared with those of the adapter.")
     if CARD not in files:
         found.append("There is no model card at the top of the repository.")
-    return tuple(found)
+    unsent = [form for form in GGUF_FORMS if form in export.made and form not in request.forms]
+    if unsent and set(request.forms) & set(GGUF_FORMS):
+        titles = ", ".join(FORM_TITLES[form] for form in unsent)
+        found.append(f"The model card of the GGUF files names {titles} too, which would not be sent.")
+    return (*found, *_examples_warning(export, files))
+
+
+def _examples_warning(export: Export, files: Mapping[str, PlannedFile]) -> list[str]:
+    """What to look through before it is published; nothing where the prompt has no worked examples."""
+    count = len(Run(export.folder.parent.parent).config().prompt.examples)
+    if not count:
+        return []
+    told = any(Path(path).name.startswith(MODELFILE) for path in files)
+    where = "would be sent in the Modelfiles" if told else "would not be sent"
+    return [
+        f"The prompt's {count} worked example{'s' if count > 1 else ''} {where}; its system prompt is sent in "
+        "SYSTEM.txt and in the model card. Make sure that no patient can be recognised in them."
+    ]

@@ -1,32 +1,31 @@
 """Sends an export to the Hugging Face Hub, with the Hub's own client.
 
 Large files go first into the repository's storage, one after the other; one commit at the end makes all of them visible
-together, so nobody ever sees half a model. What is there with the same content is not sent again.
+together, so nobody ever sees half a model. What is there with the same content is not sent again. The same commit takes
+away what another upload has left at the top and what programs would load instead; it stays in the repository's history.
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
 import time
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
 import huggingface_hub
 import huggingface_hub.errors
 
 from core.errors import RunError
-from core.export.hub import TOKEN_VARIABLE, PushRecord, check_token, keep_record, push_records
+from core.export.hub import TOKEN_VARIABLE, PushRecord, check_token, keep_record, may_add, push_records
 from core.export.hub_errors import plain_errors
-from core.export.hub_look import apart, client_with, known_files
+from core.export.hub_look import apart, client_with, known_files, other_weights
 from core.export.hub_plan import Plan, PlannedFile, PushRequest, changed_file, make_plan
+from core.export.manifest import file_entries
 from core.export.request import FORM_TITLES
 from core.export.store import find_export, writing_alone
 from core.jobs.tasks import Tell, silent
 from core.paths import Home
 
-_CHUNK_BYTES = 1 << 22
 _ASKING = "asking the Hugging Face Hub"
 _SHOWING = "making it visible"
 
@@ -85,9 +84,7 @@ def _open_repository(hub: huggingface_hub.HfApi, plan: Plan) -> PushRecord:
     name = plan.request.repository
     earlier = next((record for record in push_records(plan.export) if record.repository == name), None)
     try:
-        url = hub.create_repo(
-            name, private=plan.request.private, exist_ok=plan.request.may_exist or earlier is not None
-        )
+        url = hub.create_repo(name, private=plan.request.private, exist_ok=may_add(plan.export, plan.request))
     except huggingface_hub.errors.HfHubHTTPError as error:
         if error.response.status_code != 409:
             raise
@@ -129,23 +126,15 @@ def _send(
     Raises:
         StorageError: it is not.
     """
-    total = plan.bytes
-    if _sha256(file.source, lambda: tell(f"checking {file.path}", done, total)) != file.sha256:
+    total, checking = plan.bytes, f"checking {file.path}"
+    [found] = file_entries(plan.export.folder, [file.source], lambda phase, read, size: tell(checking, done, total))
+    if found.sha256 != file.sha256:
         raise changed_file(file.path)
     addition = huggingface_hub.CommitOperationAdd(path_in_repo=file.path, path_or_fileobj=file.source)
     addition.upload_info.sha256 = bytes.fromhex(file.sha256)  # or the client would read it once more
     sending = f"sending {file.path}"
     apart(lambda: hub.preupload_lfs_files(plan.request.repository, [addition]), lambda: tell(sending, done, total))
     return addition
-
-
-def _sha256(source: Path, look: Callable[[], None]) -> str:
-    digest = hashlib.sha256()
-    with source.open("rb") as opened:
-        while chunk := opened.read(_CHUNK_BYTES):
-            look()
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _commit(hub: huggingface_hub.HfApi, plan: Plan, additions: list[huggingface_hub.CommitOperationAdd]) -> str:
@@ -156,7 +145,8 @@ def _commit(hub: huggingface_hub.HfApi, plan: Plan, additions: list[huggingface_
     """
     name = plan.request.repository
     message = f"Upload {', '.join(FORM_TITLES[form] for form in plan.request.forms)}"
-    commit = hub.create_commit(name, additions, commit_message=message).oid
+    removals = [huggingface_hub.CommitOperationDelete(path) for path in other_weights(hub, plan)]
+    commit = hub.create_commit(name, [*additions, *removals], commit_message=message).oid
     arrived = known_files(hub, plan)
     missing = [file.path for file in plan.files if not arrived.get(file.path)]
     if missing:

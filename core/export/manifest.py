@@ -15,8 +15,8 @@ from core.models import package_version
 from core.settings_base import Settings
 
 _CHUNK_BYTES = 1 << 22
-_SOFTWARE = ("torch", "transformers", "peft", "trl", "safetensors", "gguf", "xllamacpp", "bitsandbytes")
-"""The packages whose version can decide what is in a file."""
+_SOFTWARE = ("torch", "transformers", "peft", "trl", "safetensors", "gguf", "bitsandbytes")
+"""The packages whose version can decide what is in a file, whichever form it is of."""
 
 
 class FileEntry(Settings):
@@ -39,15 +39,21 @@ class Manifest(Settings):
         forms: those that are made, in the order in which they are made.
         files: of all these forms, and what stands beside them, ordered by path.
         base_model: what the adapter was trained on, as the run names it.
-        adapter_sha256: of the adapter's weights in the run, by which forms can be told to be of the same training.
-        software: the versions of the packages that made it.
+        base_commit: which state of a base model from the Hub it is, by the Hub's name; empty of a folder.
+        adapter_sha256, adapter_config_sha256: of the adapter's weights and settings in the run, by which forms can be
+            told to be of the same training.
+        software: the versions of the packages and programs that made it.
+        described: the forms that model cards and commands were written for; none while these are being written.
     """
 
     forms: tuple[Form, ...] = ()
     files: tuple[FileEntry, ...] = ()
     base_model: str = ""
+    base_commit: str = ""
     adapter_sha256: str = ""
+    adapter_config_sha256: str = ""
     software: dict[str, str] = Field(default_factory=dict)
+    described: tuple[Form, ...] = ()
 
     def under(self, prefix: str) -> tuple[FileEntry, ...]:
         """The files whose path is `prefix`, or lies below it."""

@@ -8,7 +8,6 @@ puts the token that begins a text in front where the GGUF file says so.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from typing import Any
 from core.chat import ChatModel
 from core.config import RunConfig
 from core.errors import ModelError
-from core.export.chat_parts import ChatParts, chat_parts, refuse_difference
-from core.export.commands import wanted_context
+from core.export.chat_parts import ChatParts, adds_begin, chat_parts, refuse_difference
+from core.export.commands import begun_text, wanted_context
 from core.paths import Home
 from core.prompts import Message, messages
 
@@ -74,8 +73,8 @@ def modelfile_parts(home: Home, folder: Path, config: RunConfig) -> ModelfilePar
     if model.template.text(model.template.fit([*turns, question])) != parts.text([*said, question]):
         refuse_difference(model.template, parts, [*turns, question])
         said = turns
-    begun = f"<{config.prompt.tags.reasoning}>" if config.prompt.prefill else ""
-    template = go_template(parts, begun, _added_begin(model))
+    begun = begun_text(config)
+    template = go_template(parts, begun, _added_begin(folder, model))
     if any(_QUOTES in text for text in (template, *(turn["content"] for turn in said))):
         raise ModelError(
             f"The prompt of this run contains {_QUOTES}, which a Modelfile of Ollama cannot hold. Use llama.cpp with "
@@ -131,11 +130,11 @@ def context_length(folder: Path, config: RunConfig) -> int:
     return min(longest, wanted) if isinstance(longest, int) and longest > 0 else wanted
 
 
-def _added_begin(model: ChatModel) -> str:
-    """The token that the tokenizer itself puts in front of every text, as text; empty where it puts none."""
+def _added_begin(folder: Path, model: ChatModel) -> str:
+    """The token that is put in front of every text by whoever runs the GGUF file, as text; empty where none is."""
     first: str | None = model.template.special_tokens.get("bos_token")
-    ids: Sequence[int] = model.tokenizer.encode("a").ids
-    return first if first and ids and ids[0] == model.tokenizer.token_to_id(first) else ""
+    number = model.tokenizer.token_to_id(first) if first else None
+    return first if first and number is not None and adds_begin(folder, model.tokenizer, number) else ""
 
 
 def _text(text: str) -> str:

@@ -35,6 +35,7 @@ from core.export.manifest import Manifest, sha256_of
 from core.export.parity_report import ParityReport
 from core.export.request import FORMS, GGUF_FORMS, ExportRequest, Form
 from core.paths import Home, is_name, new_folder, storage_error, write_json
+from core.runs.files import EXPORT_LOCK, EXPORTS
 from core.runs.run import Run, find_run, list_runs
 from core.serving.adapter_files import Adapter
 from core.serving.candidates import adapter_candidate, adapter_of
@@ -42,7 +43,6 @@ from core.settings_base import Settings
 
 REQUEST, MANIFEST, PARITY, ACKNOWLEDGED = "request.json", "manifest.json", "parity.json", "acknowledged.json"
 COMMANDS, CARD = "COMMANDS.md", "README.md"
-EXPORTS = "exports"
 PART = ".part-"
 """What the names of files and folders that are being written begin with."""
 
@@ -79,8 +79,11 @@ class Export:
 
     @property
     def created(self) -> float:
-        """When it was asked for, in seconds since 1970."""
-        return (self.folder / REQUEST).stat().st_mtime
+        """When it was asked for, in seconds since 1970; 0 of one that has just been deleted."""
+        try:
+            return (self.folder / REQUEST).stat().st_mtime
+        except FileNotFoundError:
+            return 0.0
 
     def request(self) -> ExportRequest:
         """What was asked for.
@@ -147,20 +150,38 @@ class Export:
         """Whether somebody has said that they know what the present parity report tells."""
         try:
             said = Acknowledgement.model_validate_json((self.folder / ACKNOWLEDGED).read_bytes())
-            return said.parity_sha256 == sha256_of(self.folder / PARITY)
+            return said.parity_sha256 == self.parity_sha256
         except (ValidationError, FileNotFoundError):
             return False
 
-    def acknowledge(self) -> None:
+    @property
+    def parity_sha256(self) -> str:
+        """The SHA-256 of the present parity report's file; empty where there is none."""
+        try:
+            return sha256_of(self.folder / PARITY)
+        except FileNotFoundError:
+            return ""
+
+    def acknowledge(self, read: str = "") -> None:
         """Write down that somebody knows what the present parity report tells.
 
+        Args:
+            read: the SHA-256 of the report's file as somebody has read it (`parity_sha256`); empty where it cannot have
+                changed since.
+
         Raises:
-            RunError: there is no report.
+            RunError: there is no report, or it is another than the one that was read.
             StorageError: the disk is full.
         """
-        if not (self.folder / PARITY).is_file():
+        present = self.parity_sha256
+        if not present:
             raise RunError(f"{self.id} has no parity report that could be acknowledged. Start the export again.")
-        said = Acknowledgement(parity_sha256=sha256_of(self.folder / PARITY), time=time.time())
+        if read and read != present:
+            raise RunError(
+                f"The answers of {self.id} have been compared again since. Read the new comparison before you "
+                "acknowledge it."
+            )
+        said = Acknowledgement(parity_sha256=present, time=time.time())
         write_json(self.folder / ACKNOWLEDGED, said.model_dump(mode="json"))
 
     @property
@@ -195,9 +216,39 @@ class Export:
         made = self.made
         return tuple(form for form in self.request().forms if form not in made)
 
+    @property
+    def uncompared(self) -> tuple[Form, ...]:
+        """The forms that are made, should be held against the adapter, and have not been.
+
+        Raises as `request`, `manifest` and `parity` do.
+        """
+        if not self.request().parity:
+            return ()
+        report = self.parity()
+        return tuple(form for form in self.made if report is None or report.of(form) is None)
+
+    @property
+    def described(self) -> bool:
+        """Whether cards and commands are there, and speak of the forms that are made; raises as `manifest` does."""
+        manifest = self.manifest()
+        return manifest.described == self.made and all(
+            _size(self.folder / entry.path) == entry.bytes
+            for entry in manifest.files
+            if entry.path.rpartition("/")[2] in (COMMANDS, CARD)
+        )
+
+    @property
+    def whole(self) -> bool:
+        """Whether nothing is left to be done; raises as `request`, `manifest` and `parity` do."""
+        return not self.missing and not self.uncompared and self.described
+
     def bytes_of(self, form: Form) -> int:
         """How much disk a finished form takes; 0 of one that is not there. Raises as `manifest` does."""
         return self.manifest().bytes_under(self.place_of(form).relative_to(self.folder).as_posix())
+
+
+def _size(file: Path) -> int | None:
+    return file.stat().st_size if file.is_file() else None
 
 
 def slug_of(request: ExportRequest) -> str:
@@ -268,7 +319,8 @@ def list_exports(home: Home, run: str = "") -> list[Export]:
     """The exports of the run with this id, or of all runs; the newest first."""
     owners = [Run(home.runs / run)] if run else list_runs(home)
     found = [Export(folder) for owner in owners for folder in _export_folders(owner)]
-    return sorted(found, key=lambda export: (export.created, export.id), reverse=True)
+    dated = sorted(((export.created, export.id, export) for export in found), key=lambda one: one[:2], reverse=True)
+    return [export for created, _, export in dated if created]  # another process may just have deleted one
 
 
 def _export_folders(run: Run) -> list[Path]:
@@ -284,7 +336,7 @@ def writing_alone(export: Export) -> Callable[[], None]:
         RunError: it is being written already.
         StorageError: its folder cannot be written.
     """
-    lock = FileLock(export.folder / "export.lock", thread_local=False)
+    lock = FileLock(export.folder / EXPORT_LOCK, thread_local=False)
     try:
         lock.acquire(timeout=0)
     except Timeout as error:
@@ -292,7 +344,7 @@ def writing_alone(export: Export) -> Callable[[], None]:
             f"{export.id} is being made or uploaded just now. Wait until that is done, or stop it."
         ) from error
     except OSError as error:
-        raise storage_error(error, export.folder / "export.lock") or error from error
+        raise storage_error(error, export.folder / EXPORT_LOCK) or error from error
     return lock.release
 
 

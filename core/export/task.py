@@ -6,7 +6,7 @@ from core.errors import RunError
 from core.export.disk import check_disk
 from core.export.store import Export
 from core.jobs import supervisor
-from core.jobs.tasks import Task, newest_task
+from core.jobs.tasks import Task, newest_task, tasks_of
 from core.paths import Home
 
 KIND = "export_model"
@@ -29,8 +29,15 @@ def start_export(home: Home, export: Export) -> Task:
 
 
 def export_task(home: Home, export: Export) -> Task | None:
-    """The task of an export that was started last; None when there is none, or it has been forgotten."""
-    return newest_task(home, KIND, task_arguments(export))
+    """The task of an export that is at work, else the one that was started last; None when none is kept.
+
+    Of two that are started at the same moment the later one is refused, and would hide the one that works.
+    """
+    newest = newest_task(home, KIND, task_arguments(export))
+    if newest is None or newest.status().live:
+        return newest
+    mine = (task for task in tasks_of(home, KIND) if task.arguments() == newest.arguments())
+    return next((task for task in mine if task.status().live), newest)
 
 
 def task_arguments(export: Export) -> dict[str, str]:

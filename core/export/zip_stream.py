@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, cast
 
 _CHUNK_BYTES = 1 << 20
+NO_TEXTS: Mapping[str, str] = {}
 
 
-def zip_stream(root: Path, files: Sequence[Path], top: str) -> Iterator[bytes]:
+def zip_stream(root: Path, files: Sequence[Path], top: str, texts: Mapping[str, str] = NO_TEXTS) -> Iterator[bytes]:
     """The bytes of a zip of `files`, which lie below `root`, in a folder named `top`; part by part.
 
     Weights cannot be made smaller, so nothing is compressed.
+
+    Args:
+        texts: what the folder holds besides, by file name.
 
     Raises:
         OSError: a file is gone, or cannot be read, so that the rest of the zip does not come.
@@ -29,6 +33,8 @@ def zip_stream(root: Path, files: Sequence[Path], top: str) -> Iterator[bytes]:
                     target.write(chunk)
                     yield sink.take()
             yield sink.take()
+        for name, text in texts.items():
+            archive.writestr(f"{top}/{name}", text)
     yield sink.take()
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,10 @@ from core.errors import RunError, StorageError
 from core.jobs.supervisor import one_starter
 from core.paths import Home, new_folder, storage_error
 from core.runs.run import Run
+
+EXPORTS, EXPORT_LOCK = "exports", "export.lock"
+"""The folder of a run that holds its exports, and the file in each of them that its writer holds; see
+`core.export.store`."""
 
 _MOST_FILES = 20_000
 """Where counting stops: a run of a million steps keeps a file for each, and a question must not wait for that."""
@@ -74,7 +78,7 @@ def delete_run(home: Home, run: Run) -> None:
     """Remove a run for good: its configuration, curves, completions, checkpoints and adapter.
 
     Raises:
-        RunError: it is live or waits for its turn.
+        RunError: it is live or waits for its turn, or one of its exports is being made or uploaded.
         StorageError: its files cannot be moved or removed.
     """
     with one_starter(home):  # or somebody resumes it between the look and the move
@@ -89,7 +93,7 @@ def _move_to_trash(home: Home, run: Run) -> Path:
     _refuse_busy(run)
     trash = home.root / "trash"
     trash.mkdir(exist_ok=True)
-    with _no_writer(run):
+    with _no_writer(run), _no_export_at_work(run):
         place = new_folder(trash, f"{run.id}-{time.strftime('%Y%m%d-%H%M%S')}")
         try:
             run.folder.rename(place)
@@ -117,6 +121,21 @@ def _no_writer(run: Run) -> Iterator[None]:
             yield
     except Timeout as error:
         raise RunError(f"A process still works on {run.id}. Wait until it has ended, then delete it.") from error
+
+
+@contextmanager
+def _no_export_at_work(run: Run) -> Iterator[None]:
+    """Hold what whoever makes, uploads or deletes an export of the run holds."""
+    with ExitStack() as held:
+        for folder in sorted((run.folder / EXPORTS).glob("export-*")):
+            try:
+                held.enter_context(FileLock(folder / EXPORT_LOCK, timeout=0))
+            except Timeout as error:
+                raise RunError(
+                    f"{folder.name} of {run.id} is being made or uploaded just now. Wait until that is done, or stop "
+                    "it; then delete the run."
+                ) from error
+        yield
 
 
 def _remove(place: Path) -> None:

@@ -110,6 +110,16 @@ def test_a_form_that_needs_a_gpu_says_so_and_cannot_be_ticked(
     assert "It needs an NVIDIA GPU" in sent(at)
 
 
+def test_forms_that_nothing_here_can_quantise_say_so_and_cannot_be_ticked(
+    setup: Open, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.export.quantiser._lacks_openmp", lambda: True)
+    at = setup()
+    assert at.checkbox(key="export.form.gguf_q4_k_m").disabled and at.checkbox(key="export.form.gguf_q5_k_m").disabled
+    assert not at.checkbox(key="export.form.gguf_q8_0").disabled
+    assert "libgomp1 is missing" in sent(at)
+
+
 def test_nothing_ticked_cannot_be_started(setup: Open, run: Run) -> None:
     at = setup()
     at.checkbox(key="export.form.adapter").uncheck().run()

@@ -11,6 +11,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.errors import RunError
 from core.export import task as export_tasks
+from core.export.hub import PushRecord, keep_record
 from core.export.hub_look import DryRun
 from core.export.manifest import file_entries
 from core.export.request import Form
@@ -72,6 +73,12 @@ def test_a_form_that_is_not_made_has_no_download_and_can_be_gone_on_with(opened:
     assert not links(at) and not at.code
     assert "Still missing: LoRA adapter, Merged, 16 bits" in sent(at)
     assert at.button(key="export.resume")
+
+
+def test_an_export_without_its_cards_can_be_gone_on_with(opened: Open, export: Export) -> None:
+    assert "Still missing" not in sent(opened(export))
+    export.keep_manifest(export.manifest().model_copy(update={"described": ()}))
+    assert "Still missing: Model card and commands" in sent(opened(export))
 
 
 def test_going_on_starts_the_task_again(opened: Open, home: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,6 +152,17 @@ def test_drift_blocks_publishing_until_it_is_acknowledged(opened: Open, home: Ho
     at.button_group(key="export.view").set_value("publish").run()
     at.text_input(key="export.hub.repository").set_value("ward-7/model").run()
     assert at.button(key="export.hub.publish")
+
+
+def test_a_comparison_that_has_changed_since_it_was_shown_is_not_acknowledged(
+    opened: Open, home: Home, run: Run
+) -> None:
+    export = made_up_export(home, run, FORMS)
+    export.keep_parity(drifted(FORMS))
+    at = opened(export, "answers")
+    export.keep_parity(drifted(FORMS[1:]))
+    at.button(key="export.acknowledge").click().run()
+    assert not at.exception and not export.acknowledged and "compared again since" in sent(at)
 
 
 def test_an_export_without_a_comparison_says_that_nobody_knows(opened: Open, home: Home, run: Run) -> None:
@@ -242,6 +260,18 @@ def test_a_dry_run_tells_what_the_hub_would_find_and_starts_nothing(
     at.button(key="export.hub.dry").click().run()
     assert "Signed in as ward\\-7" in sent(at) and "Publishing is refused unless" in sent(at)
     assert not pushed.arguments
+
+
+def test_a_dry_run_says_what_would_be_taken_away_and_refuses_no_repository_it_went_to_before(
+    opened: Open, export: Export, pushed: Pushed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep_record(export, PushRecord(repository="ward-7/model", private=True, url="https://hub/ward-7/model"))
+    found = DryRun("ward-7", True, True, (), (), 1_000_000, ("adapter_config.json",))
+    monkeypatch.setattr(export_hub, "dry_run", lambda plan, token: found)
+    at = filled(opened, export)
+    at.button(key="export.hub.dry").click().run()
+    told = sent(at).replace("\\", "")
+    assert "adapter_config.json would be taken away" in told and "Publishing is refused" not in told
 
 
 def test_a_hub_that_refuses_is_quoted_in_a_sentence(

@@ -7,7 +7,7 @@ import hashlib
 import io
 import tracemalloc
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,9 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from core.export.manifest import file_entries
 from core.export.store import Export, delete_export
+from core.jobs.tasks import silent
 from core.paths import Home
 from studio import downloads
 from studio.downloads import Download
@@ -44,12 +46,12 @@ class Reply:
             self.body += part
 
 
-def get(address: str, headers: Mapping[str, str] | None = None, keep: bool = True) -> Reply:
+def get(address: str, headers: Mapping[str, str] | None = None, keep: bool = True, method: str = "GET") -> Reply:
     """Ask the studio's server for an address, as a browser that takes compressed answers would."""
     sent = {"accept-encoding": "gzip", **(headers or {})}
     scope = {
         "type": "http",
-        "method": "GET",
+        "method": method,
         "path": address,
         "query_string": b"",
         "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
@@ -96,7 +98,37 @@ def test_a_zip_holds_what_the_manifest_names_and_nothing_else(export: Export) ->
     assert reply.headers["content-disposition"] == 'attachment; filename="ward-7.zip"'
     with zipfile.ZipFile(io.BytesIO(reply.body)) as archive:
         hashes = {name: hashlib.sha256(archive.read(name)).hexdigest() for name in archive.namelist()}
+    assert hashes.pop(f"ward-7/{downloads.SUMS}")
     assert hashes == {f"ward-7/{entry.path}": entry.sha256 for entry in export.manifest().files}
+
+
+def test_the_zip_of_everything_tells_how_to_check_what_arrived(export: Export, tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(get(wanted(export, ".", packed=True)).body)) as archive:
+        archive.extractall(tmp_path / "arrived")
+    folder = tmp_path / "arrived" / "ward-7"
+    told = [line.partition("  ") for line in (folder / downloads.SUMS).read_text().splitlines()]
+    assert len(told) == len(export.manifest().files)
+    assert all(hashlib.sha256((folder / path).read_bytes()).hexdigest() == found for found, _, path in told)
+
+
+@pytest.mark.parametrize("harm", [Path.unlink, lambda file: file.write_bytes(b"cut")])
+def test_a_zip_that_would_not_be_whole_is_refused_before_the_first_byte(
+    export: Export, harm: Callable[[Path], object]
+) -> None:
+    harm(export.folder / "merged" / "config.json")
+    for path in (".", "merged"):
+        reply = get(wanted(export, path, packed=True))
+        assert reply.status == 409 and b"merged/config.json is missing, or has changed" in reply.body
+    assert get(wanted(export, "gguf", packed=True)).status == 200
+
+
+def test_who_asks_for_the_headers_of_a_zip_gets_no_zip(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = wanted(export, ".", packed=True)
+    whole = get(address)
+    monkeypatch.setattr(downloads, "zip_stream", None)  # whoever packs fails
+    reply = get(address, method="HEAD")
+    assert (reply.status, reply.size) == (200, 0)
+    assert reply.headers["content-disposition"] == whole.headers["content-disposition"]
 
 
 def test_a_zip_of_one_form_holds_that_form_alone(export: Export) -> None:
@@ -110,6 +142,7 @@ def test_a_large_file_is_not_held_in_memory(export: Export, packed: bool) -> Non
     file, size = export.file_of("gguf_f16"), 96 << 20
     with file.open("r+b") as opened:
         opened.truncate(size)
+    export.keep_manifest(export.manifest().with_files(file_entries(export.folder, [file], silent)))
     address = wanted(export, "gguf" if packed else f"gguf/{file.name}", packed)
     tracemalloc.start()
     try:

@@ -34,6 +34,11 @@ class Likeliest:
         """The most likely token."""
         return int(self.ids[0])
 
+    @property
+    def meaningful(self) -> bool:
+        """Whether these are probabilities; broken weights give none."""
+        return len(self.ids) > 0 and not bool(np.isnan(self.logprobs).any())
+
 
 def likeliest(logits: Tensor) -> list[Likeliest]:
     """The likeliest next tokens of each row of `logits`, shape (rows, vocabulary)."""
@@ -46,11 +51,13 @@ def divergence(reference: Likeliest, other: Likeliest) -> float:
     """The Kullback-Leibler divergence of `reference` to `other`, in nats.
 
     Tokens that are not kept of both count as one token, so it is never more than the divergence over the whole
-    vocabulary, and the same where the vocabulary has no more than KEPT tokens.
+    vocabulary, and the same where the vocabulary has no more than KEPT tokens. Of what is no probability (not
+    `meaningful`) it is not a number.
     """
     _, ours, theirs = np.intersect1d(reference.ids, other.ids, assume_unique=True, return_indices=True)
     p, q = _with_rest(reference.logprobs[ours]), _with_rest(other.logprobs[theirs])
-    return max(0.0, float((p * np.log(p / q)).sum()))
+    found = float((p * np.log(p / q)).sum())
+    return 0.0 if found < 0.0 else found  # a little below zero by rounding alone
 
 
 def _with_rest(logprobs: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -7,11 +7,8 @@ asked for the sizes of what they write, before anything is written.
 from __future__ import annotations
 
 import ctypes
-import platform
-import sys
 from collections.abc import Mapping
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,16 +18,12 @@ from gguf import GGMLQuantizationType as Kind
 from gguf.quants import quantize as quantise_in_python
 
 from core.errors import ModelError
+from core.export.quantiser import NO_OPENMP, PACKAGE, WAY_OUT, library_file
 from core.models import package_version
 
 KINDS = (Kind.Q8_0, Kind.Q5_0, Kind.Q5_1, Kind.Q4_K, Kind.Q5_K, Kind.Q6_K)
 """What is asked of the library."""
 
-_PACKAGE = "xllamacpp"
-_WAY_OUT = (
-    "Run: .venv/bin/pip install --force-reinstall xllamacpp==2026.10.11549, or set LLAMA_CPP_DIR to the folder of an "
-    "installed llama.cpp."
-)
 _LONG, _SIZE = ctypes.c_int64, ctypes.c_size_t
 _SYMBOLS: Mapping[str, tuple[Any, tuple[Any, ...]]] = {
     "ggml_quantize_chunk": (
@@ -62,16 +55,16 @@ class GgmlLibrary:
         try:
             self._library = ctypes.CDLL(str(path))
         except OSError as error:
-            gone = "libgomp1 is missing: run apt-get install libgomp1. " if "libgomp" in str(error) else ""
-            raise ModelError(f"llama.cpp's library in {_PACKAGE} cannot be loaded. {gone or _WAY_OUT}") from error
+            mend = NO_OPENMP if "libgomp" in str(error) else WAY_OUT
+            raise ModelError(f"llama.cpp's library in {PACKAGE} cannot be loaded. {mend}") from error
         for name, (result, arguments) in _SYMBOLS.items():
             function = getattr(self._library, name, None)
             if function is None:
-                raise ModelError(f"The installed {_PACKAGE} has no function {name}, which quantises. {_WAY_OUT}")
+                raise ModelError(f"The installed {PACKAGE} has no function {name}, which quantises. {WAY_OUT}")
             function.restype, function.argtypes = result, arguments
         wrong = [kind.name for kind in KINDS if not self._writes(kind)]
         if wrong:
-            raise ModelError(f"The installed {_PACKAGE} writes {', '.join(wrong)} in a form unknown here. {_WAY_OUT}")
+            raise ModelError(f"The installed {PACKAGE} writes {', '.join(wrong)} in a form unknown here. {WAY_OUT}")
 
     def quantise(self, numbers: np.ndarray[Any, Any], kind: Kind) -> np.ndarray[Any, Any]:
         """As `Kernel` has it.
@@ -113,12 +106,7 @@ def open_library() -> GgmlLibrary:
     Raises:
         ModelError: it is not installed, or not of use; the sentence says what to do.
     """
-    if _lacks_avx2():
-        raise ModelError(
-            "The installed llama.cpp needs a processor with AVX2, and this one has none. Set LLAMA_CPP_DIR to the "
-            "folder of a llama.cpp that was built on this machine."
-        )
-    return GgmlLibrary(_library_file())
+    return GgmlLibrary(library_file())
 
 
 def library_fault() -> str:
@@ -132,21 +120,4 @@ def library_fault() -> str:
 
 def library_version() -> str:
     """The package with its version."""
-    return f"{_PACKAGE} {package_version(_PACKAGE) or ''}".strip()
-
-
-def _library_file() -> Path:
-    spec = find_spec(_PACKAGE)
-    for folder in (spec.submodule_search_locations if spec else None) or ():
-        for pattern in (f"{_PACKAGE}*.so", f"{_PACKAGE}*.pyd"):
-            for found in sorted(Path(folder).glob(pattern)):
-                return found
-    raise ModelError(f"Files are quantised by llama.cpp's code in {_PACKAGE}, which is not installed. {_WAY_OUT}")
-
-
-def _lacks_avx2() -> bool:
-    """Whether the library would end this process: its x86 wheels use instructions that old processors lack."""
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        return False
-    processors = Path("/proc/cpuinfo")
-    return processors.is_file() and "avx2" not in processors.read_text(encoding="utf-8", errors="replace")
+    return f"{PACKAGE} {package_version(PACKAGE) or ''}".strip()

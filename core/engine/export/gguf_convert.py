@@ -19,7 +19,7 @@ from core.engine.export.gguf_vocab import add_vocabulary, read_vocabulary
 from core.engine.export.weights import Weights
 from core.errors import StorageError
 from core.jobs.tasks import Tell, silent
-from core.paths import storage_error
+from core.paths import storage_error, sync_files
 
 PHASE = "writing GGUF f16"
 _MEGABYTE = 1_000_000
@@ -52,7 +52,7 @@ def convert(merged_folder: Path, target_file: Path, tell: Tell = silent, *, titl
             add_shape(writer, model)
             add_vocabulary(writer, vocabulary)
             _write(writer, part, tensors, tell)
-        _sync(part)
+        sync_files([part])
         os.replace(part, target_file)
     except OSError as error:
         raise storage_error(error, target_file) or error from error
@@ -79,8 +79,3 @@ def _write(writer: GGUFWriter, part: Path, tensors: list[TensorPlan], tell: Tell
         writer.write_tensor_data(tensor.numbers())
         done += tensor.bytes
         tell(PHASE, done // _MEGABYTE, total // _MEGABYTE)
-
-
-def _sync(part: Path) -> None:
-    with part.open("rb") as file:
-        os.fsync(file.fileno())

@@ -17,6 +17,7 @@ from gguf import GGUFWriter, TokenType
 from core.chat_template import ChatTemplate
 from core.engine.export.gguf_pretokenizers import Cut, cut
 from core.errors import ModelError
+from core.export.chat_parts import adds_begin
 from core.prompts import Message
 from core.tokenizer_files import TOKENIZER, read_special_tokens, read_template, read_tokenizer
 
@@ -118,19 +119,13 @@ def _marks(folder: Path, tokenizer: Any, named: Mapping[str, str], template: str
         further_ends=_further_ends(folder, end),
         unknown=number("unk_token"),
         padding=number("pad_token"),
-        add_begin=_adds_begin(folder, tokenizer, begin) and _begins(named, template),
+        add_begin=begin is not None and adds_begin(folder, tokenizer, begin) and _begins(named, template),
     )
 
 
 def _further_ends(folder: Path, end: int) -> tuple[int, ...]:
     ends = (_read(folder / "generation_config.json") or {}).get("eos_token_id")
     return tuple(one for one in (ends if isinstance(ends, list) else [ends]) if one is not None and one != end)
-
-
-def _adds_begin(folder: Path, tokenizer: Any, begin: int | None) -> bool:
-    """Whether the tokenizer itself puts the beginning's mark before a text."""
-    asked = (_read(folder / "tokenizer_config.json") or {}).get("add_bos_token")
-    return bool(begin is not None and (asked if asked is not None else tokenizer.encode(_PROBE).ids[0] == begin))
 
 
 def _begins(named: Mapping[str, str], template: str | None) -> bool:
@@ -213,8 +208,16 @@ def _add_marks(writer: GGUFWriter, marks: Marks) -> None:
         writer.add_unk_token_id(marks.unknown)
     if marks.padding is not None:
         writer.add_pad_token_id(marks.padding)
-    # llama.cpp stops at each of these, too; it has room for two.
-    for number, add in zip(marks.further_ends, (writer.add_eot_token_id, writer.add_eom_token_id), strict=False):
+    # llama.cpp stops at each of these, too.
+    places = (writer.add_eot_token_id, writer.add_eom_token_id)
+    for number, add in zip(marks.further_ends, places, strict=False):
         add(number)
+    if len(marks.further_ends) > len(places):
+        left = ", ".join(map(str, marks.further_ends[len(places) :]))
+        print(
+            f"The model's generation_config.json names more end tokens than a GGUF file has room for. The answers' own "
+            f"and {len(places)} more are in it; programs may write on after the tokens {left}.",
+            flush=True,
+        )
     writer.add_add_bos_token(marks.add_begin)
     writer.add_add_eos_token(False)

@@ -8,25 +8,20 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 from core.engine.export.gguf_mix import FILE_TYPES
-from core.errors import ConfigError, ModelError
+from core.errors import ModelError
+from core.export.quantiser import LLAMA_CPP_DIR, PROGRAM, has_llama_cpp_python, installed_program
 from core.export.request import Form
 from core.jobs.processes import tethered
 from core.jobs.tasks import Tell
 from core.machine import cpu_cores
 from core.secrets import without_secrets
 
-LLAMA_CPP_DIR = "LLAMA_CPP_DIR"
-"""The environment variable that names the folder of an installed llama.cpp."""
-
 SHARE: Mapping[Form, float] = {"gguf_q8_0": 0.53, "gguf_q5_k_m": 0.36, "gguf_q4_k_m": 0.31}
 """About how large each form is beside the file with 16-bit weights."""
 
-_PROGRAM = "llama-quantize"
-_FOLDERS = ("", "bin", "build/bin")
 _POLL_SECONDS = 0.1
 
 
@@ -49,10 +44,10 @@ def installed_tool() -> LlamaTool | None:
     Raises:
         ConfigError: `LLAMA_CPP_DIR` names a folder without it.
     """
-    named = os.environ.get(LLAMA_CPP_DIR, "").strip()
-    if named:
-        return LlamaTool(_PROGRAM, (str(_program(Path(named).expanduser())),))
-    if find_spec("llama_cpp") is not None:
+    program = installed_program()
+    if program is not None:
+        return LlamaTool(PROGRAM, (str(program),))
+    if has_llama_cpp_python():
         return LlamaTool("llama-cpp-python", (sys.executable, "-m", "core.engine.export.llama_cpp_child"))
     return None
 
@@ -78,18 +73,6 @@ def run_tool(tool: LlamaTool, source: Path, target: Path, form: Form, phase: str
             f"{tool.name} could not quantise the model (exit code {code}). What it said stands in the export's log. "
             f"Mend it, or leave it out: without {LLAMA_CPP_DIR} and llama-cpp-python the studio does it itself."
         )
-
-
-def _program(folder: Path) -> Path:
-    suffix = ".exe" if sys.platform == "win32" else ""
-    for inner in _FOLDERS:
-        program = folder / inner / f"{_PROGRAM}{suffix}"
-        if program.is_file() and os.access(program, os.X_OK):
-            return program.resolve()
-    raise ConfigError(
-        f"{LLAMA_CPP_DIR} names {folder}, which holds no program {_PROGRAM}. Name the folder of an installed "
-        f"llama.cpp, or leave {LLAMA_CPP_DIR} unset: the studio then quantises by itself."
-    )
 
 
 def _size(file: Path) -> int:

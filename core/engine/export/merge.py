@@ -9,8 +9,6 @@ from typing import Any
 import torch
 from transformers import AutoConfig
 
-from core.engine.export.adapter_form import adapter_copy
-from core.engine.export.four_bit import merged_4bit
 from core.engine.export.lora_delta import read_adapter, read_config
 from core.engine.export.merge_plan import MergePlan, TooLarge, make_plan
 from core.engine.export.model_files import CONFIG, copy_tokenizer, make_folder, read_json, write_config
@@ -20,8 +18,6 @@ from core.engine.export.weights import FLOATS, Weights
 from core.engine.policy import explained
 from core.errors import ModelError
 from core.jobs.tasks import Tell, silent
-
-__all__ = ["adapter_copy", "merge", "merged_4bit"]
 
 _HALF = ("F16", "BF16")
 _LARGE_ACTIVATIONS = "gemma"

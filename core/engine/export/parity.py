@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -21,12 +22,12 @@ from core.engine.export.distributions import Likeliest, compare
 from core.engine.export.parity_asked import COMPARED, Answering, EndToken, Question, Written
 from core.engine.export.parity_questions import choose_questions
 from core.engine.export.parity_rewards import mark
-from core.errors import OutOfMemory, StudioError, lacks_memory
+from core.errors import ModelError, OutOfMemory, StudioError, lacks_memory
 from core.export.parity_findings import make_report
 from core.export.parity_report import REFERENCE, FormAnswer, FormParity, ParityReport
 from core.export.request import FORMS, GGUF_FORMS, Form
 from core.export.store import Export, adapter_to_export
-from core.jobs.tasks import Tell
+from core.jobs.tasks import TaskStopped, Tell
 from core.paths import Home
 from core.prompts import whole_completion
 from core.runs.run import find_run
@@ -39,11 +40,14 @@ _SPARE = 8
 """Tokens of room beyond the longest question and answer."""
 
 
-def parity(home: Home, export: Export, forms: Sequence[Form], tell: Tell) -> ParityReport:
+def parity(
+    home: Home, export: Export, forms: Sequence[Form], tell: Tell, *, adapter: Path | None = None
+) -> ParityReport:
     """Ask the adapter and these forms of an export, and say how far apart they are.
 
     Args:
         forms: those that are there.
+        adapter: the folder of the adapter that they were made of; by default the run's.
         tell: told how many answers have been heard.
 
     Raises:
@@ -55,7 +59,7 @@ def parity(home: Home, export: Export, forms: Sequence[Form], tell: Tell) -> Par
     run = find_run(home, export.request().run)
     config = run.config()
     questions, notes = choose_questions(home, config, export.request())
-    asking = _Asking(home, export, config, questions, tell, (len(forms) + 1) * len(questions))
+    asking = _Asking(home, export, config, questions, tell, (len(forms) + 1) * len(questions), adapter)
     reference, *found = asking.all([form for form in FORMS if form in forms])
     marked = mark(home, config, run, questions, [reference, *found], asking.told)
     asked = [question.row.question for question in questions]
@@ -85,10 +89,17 @@ class _Asking:
     """Asks one form after the other."""
 
     def __init__(
-        self, home: Home, export: Export, config: RunConfig, questions: list[Question], tell: Tell, total: int
+        self,
+        home: Home,
+        export: Export,
+        config: RunConfig,
+        questions: list[Question],
+        tell: Tell,
+        total: int,
+        adapter: Path | None,
     ) -> None:
         self._export, self._config, self._questions = export, config, questions
-        self._adapter = adapter_to_export(home, export.request()).folder
+        self._adapter = adapter or adapter_to_export(home, export.request()).folder
         self._base = base_folder(config.model, home, tell)
         self._tell, self._total, self._done = tell, total, 0
         self._most = min(config.train.max_completion_length, LONGEST)
@@ -102,15 +113,16 @@ class _Asking:
         try:
             with _memory_told():
                 reference = self._reference()
-        except OutOfMemory as error:
-            why = f"The adapter on its base model, which it is compared with, does not fit into memory. {error}"
+        except (OutOfMemory, _NoProbabilities) as error:
+            fault = "does not fit into memory" if isinstance(error, OutOfMemory) else "cannot be computed"
+            why = f"The adapter on its base model, which it is compared with, {fault}. {error}"
             return [FormParity(form=form, problem=why) for form in (REFERENCE, *forms)]
         return [_parity_of(REFERENCE, reference, reference), *(self._form(form, reference) for form in forms)]
 
     def _reference(self) -> _Heard:
         """How the adapter answers on its base model."""
         self.told()
-        with parity_transformers.opened(self._base, self._adapter, self._base) as form:
+        with parity_transformers.opened(self._base, self._adapter, self._base, as_trained=True) as form:
             written = form.write(self._questions, self._most, self.told)
             ending, end = EndToken(str(form.tokenizer.eos_token), True, True), int(form.tokenizer.eos_token_id)
             likely = self._likely(form, written)
@@ -123,9 +135,15 @@ class _Asking:
         try:
             with _memory_told(), tempfile.TemporaryDirectory() as scratch:
                 heard = self._heard(form, reference, Path(scratch))
+                return _parity_of(form, heard, reference)
+        except TaskStopped:
+            raise
         except StudioError as error:
             return FormParity(form=form, problem=str(error))
-        return _parity_of(form, heard, reference)
+        except Exception as error:  # one form must not keep the others, and the export, from being finished
+            traceback.print_exc()
+            why = f"The check broke off with an unexpected error ({type(error).__name__}); the log tells where."
+            return FormParity(form=form, problem=why)
 
     def _heard(self, form: Form, reference: _Heard, scratch: Path) -> _Heard:
         with self._opened(form, reference, scratch) as opened:
@@ -149,11 +167,20 @@ class _Asking:
         for answer in reference:
             self.told()
             found.append(form.distributions(answer.prompt_ids, answer.ids[:COMPARED]))
+        if not all(one.meaningful for one in _flat(found)):
+            raise _NoProbabilities(
+                "Its probabilities are no finite numbers: its weights are damaged, or the training diverged. Export an "
+                "earlier checkpoint of the run."
+            )
         return found
 
     def _texts(self, written: Sequence[Written]) -> list[str]:
         pairs = zip(self._questions, written, strict=True)
         return [whole_completion(question.conversation, answer.text) for question, answer in pairs]
+
+
+class _NoProbabilities(ModelError):
+    """What a model computes is not a number."""
 
 
 @contextmanager

@@ -19,15 +19,14 @@ import psutil
 import torch
 from peft import PeftModel
 from safetensors import safe_open
-from transformers import AutoModelForCausalLM, PreTrainedTokenizerBase, PreTrainedTokenizerFast
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedTokenizerBase, PreTrainedTokenizerFast
 
-from core.chat_template import ChatTemplate
 from core.engine.export.distributions import Likeliest, likeliest
 from core.engine.export.parity_asked import EndToken, Question, Written
 from core.engine.generation import Sampling, generate
 from core.engine.policy import conversation_token_ids, explained
 from core.errors import ModelError, OutOfMemory
-from core.tokenizer_files import TOKENIZER, read_special_tokens, read_template
+from core.tokenizer_files import TOKENIZER, read_template
 
 _GENERATION = "generation_config.json"
 _BATCH = 8
@@ -38,11 +37,10 @@ _ROOM = 1.2
 
 @dataclass(frozen=True)
 class TransformersForm:
-    """A model in memory, and the tokenizer and chat template of the folder that is handed on."""
+    """A model in memory, and the tokenizer with the chat template of the folder that is handed on."""
 
     model: Any
     tokenizer: PreTrainedTokenizerBase
-    template: ChatTemplate
     folder: Path
 
     def prompt_ids(self, question: Question) -> list[int]:
@@ -86,26 +84,28 @@ class TransformersForm:
 
 
 @contextmanager
-def opened(base: Path, adapter: Path | None, folder: Path) -> Iterator[TransformersForm]:
+def opened(base: Path, adapter: Path | None, folder: Path, *, as_trained: bool = False) -> Iterator[TransformersForm]:
     """A model with its tokenizer for the length of a `with` block; its memory is freed afterwards.
 
     Args:
         base: the folder of the weights.
         adapter: the adapter that is put on them.
         folder: whose tokenizer, chat template and end token count.
+        as_trained: read the tokenizer as training does; by default as those do who are handed the folder, with
+            `AutoTokenizer`, which may make another one of the same files.
 
     Raises:
         ModelError: something cannot be loaded, or is missing.
         OutOfMemory: it does not fit into memory in 32 bits.
     """
-    tokenizer, template = _reading(folder)
+    tokenizer = _tokenizer(folder, as_trained)
     _refuse_what_does_not_fit(base)
     with explained(folder.name, "causal language model"):
         # Of 4-bit weights this is the number format that they are computed in.
         model: Any = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32, use_safetensors=True)
         if adapter is not None:
             model = PeftModel.from_pretrained(model, str(adapter))
-    form = TransformersForm(_placed(model).eval(), tokenizer, template, folder)
+    form = TransformersForm(_placed(model).eval(), tokenizer, folder)
     del model
     try:
         yield form
@@ -116,18 +116,23 @@ def opened(base: Path, adapter: Path | None, folder: Path) -> Iterator[Transform
             torch.cuda.empty_cache()
 
 
-def _reading(folder: Path) -> tuple[PreTrainedTokenizerBase, ChatTemplate]:
-    """The tokenizer and the chat template in a folder, as the studio reads those of a model."""
+def _tokenizer(folder: Path, as_trained: bool) -> PreTrainedTokenizerBase:
+    """The tokenizer in a folder with its chat template."""
     source = read_template(folder)
     if source is None or not (folder / TOKENIZER).is_file():
         missing = TOKENIZER if source is not None else "chat template"
         raise ModelError(f"There is no {missing} in {folder.name}, so nobody knows what it reads. Export it again.")
     with explained(folder.name, "causal language model"):
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    tokenizer.chat_template = source
+        tokenizer: PreTrainedTokenizerBase = (
+            PreTrainedTokenizerFast.from_pretrained(folder)
+            if as_trained
+            else AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
+        )
+    if as_trained:
+        tokenizer.chat_template = source
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
-    return tokenizer, ChatTemplate(folder.name, source, read_special_tokens(folder))
+    return tokenizer
 
 
 def _refuse_what_does_not_fit(folder: Path) -> None:

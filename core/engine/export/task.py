@@ -7,7 +7,6 @@ keep the others from being made; the task then fails in the end with the reason.
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -15,23 +14,29 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from core.engine.export.base import base_folder
+from core.engine.export.adapter_form import adapter_copy
+from core.engine.export.base import base_commit, base_folder
+from core.engine.export.four_bit import merged_4bit
+from core.engine.export.ggml_library import library_fault
 from core.engine.export.gguf_convert import convert
 from core.engine.export.gguf_quantise import quantise
-from core.engine.export.merge import adapter_copy, merge, merged_4bit
+from core.engine.export.llama_tools import installed_tool
+from core.engine.export.merge import merge
 from core.engine.export.parity import parity
+from core.engine.export.source import copy_source
 from core.errors import ModelError, RunError, StorageError, StudioError
 from core.export.companions import write_companions
-from core.export.disk import check_disk
+from core.export.disk import check_disk, makes_f16
 from core.export.manifest import file_entries, files_below, sha256_of, software_versions
 from core.export.names import public_name
 from core.export.request import FORM_TITLES, Form
-from core.export.store import PART, Export, adapter_to_export, find_export, title_of, writing_alone
+from core.export.store import PART, Export, find_export, title_of, writing_alone
 from core.jobs.tasks import Tell
-from core.paths import Home, storage_error
+from core.models import package_version
+from core.paths import Home, storage_error, sync_files
 from core.runs.files import Size
 from core.runs.run import find_run
-from core.serving.adapter_files import WEIGHTS
+from core.serving.adapter_files import CONFIG, WEIGHTS
 
 
 def export_model(home: Home, arguments: Mapping[str, Any], tell: Tell) -> dict[str, Any]:
@@ -68,8 +73,9 @@ class Exporting:
         """Make the missing forms, then what goes with them."""
         self._tell("checking", 0, 0)
         _remove_parts(self._export)
-        self._begin()
         missing = self._export.missing
+        if missing or self._export.uncompared:
+            self._begin()
         for form in missing:
             self._attempt(form)
         made = self._export.made
@@ -84,17 +90,24 @@ class Exporting:
         return {"forms": list(made), "drift": report is not None and report.drift, "notes": list(notes)}
 
     def _begin(self) -> None:
-        """Make sure that all forms are of the same adapter, and that they fit on the disk."""
-        self._adapter = adapter_to_export(self._home, self._request).folder
-        digest, manifest = sha256_of(self._adapter / WEIGHTS), self._export.manifest()
-        if manifest.adapter_sha256 not in ("", digest):
-            raise RunError(
-                f"The run's adapter has changed since {self._export.id} was begun, so its forms would not be of the "
-                "same model. Make a new export."
-            )
+        """Make sure that all forms are of the same adapter on the same base, and that they fit on the disk."""
         check_disk(self._home, self._request, self._export.made)
+        copy_source(self._home, self._request, self._adapter)
+        manifest = self._export.manifest()
+        source = {
+            "adapter_sha256": sha256_of(self._adapter / WEIGHTS),
+            "adapter_config_sha256": sha256_of(self._adapter / CONFIG),
+            "base_commit": base_commit(self._base),
+        }
+        for name, found in source.items():
+            if getattr(manifest, name) not in ("", found):
+                what = "base model" if name == "base_commit" else "run's adapter"
+                raise RunError(
+                    f"The {what} has changed since {self._export.id} was begun, so its forms would not be of the same "
+                    "model. Make a new export."
+                )
         software = {**manifest.software, **software_versions()}
-        known = {"base_model": self._model, "adapter_sha256": digest, "software": software}
+        known = {"base_model": self._model, "software": software, **source}
         self._export.keep_manifest(manifest.model_copy(update=known))
 
     def _attempt(self, form: Form) -> None:
@@ -131,7 +144,7 @@ class Exporting:
         part, place = self._part(form), self._export.place_of(form)
         place.parent.mkdir(exist_ok=True)
         make(part)
-        _sync(part)
+        sync_files(files_below(part) if part.is_dir() else [part])
         part.rename(place)
 
     def _record(self, form: Form) -> None:
@@ -154,6 +167,9 @@ class Exporting:
 
     def _quantise(self, part: Path, form: Form) -> None:
         quantise(self._source("gguf_f16"), part, form, self._tell)
+        manifest, tool = self._export.manifest(), _quantiser(form)
+        software = {**manifest.software, tool: package_version(tool) or "(version unknown)"}
+        self._export.keep_manifest(manifest.model_copy(update={"software": software}))
 
     def _source(self, form: Form) -> Path:
         """What another form is made of: a form of this export, or one that is only made on the way."""
@@ -175,23 +191,34 @@ class Exporting:
 
     def _drop_what_is_done_with(self, form: Form) -> None:
         """Free the room of merged weights that nobody asked for as soon as no form is made of them any more."""
-        if form == "gguf_f16":
+        of_merged = form in ("merged_4bit", "gguf_f16")
+        if of_merged and (form == "gguf_f16" or not makes_f16(self._request.forms, self._export.made)):
             shutil.rmtree(self._part("merged"), ignore_errors=True)
 
     def _part(self, form: Form) -> Path:
         place = self._export.place_of(form)
         return self._export.folder / f"{PART}{place.name}"
 
+    @property
+    def _adapter(self) -> Path:
+        """A copy of the run's adapter, which is there until the end of the round."""
+        return self._export.folder / f"{PART}source"
+
     @cached_property
     def _base(self) -> Path:
         return base_folder(self._model, self._home, self._tell)
 
     def _compare(self, anew: bool) -> None:
-        """Hold the answers of all forms against the adapter's, where that is asked for and has not been done."""
-        if not self._request.parity or (self._export.parity() is not None and not anew):
+        """Hold the answers of all forms against the adapter's, where that is asked for and has not been done.
+
+        Args:
+            anew: forms were made in this round.
+        """
+        if not self._request.parity or not (anew or self._export.uncompared):
             return
         self._tell("comparing answers", 0, 0)
-        self._export.keep_parity(parity(self._home, self._export, self._export.made, self._tell))
+        report = parity(self._home, self._export, self._export.made, self._tell, adapter=self._adapter)
+        self._export.keep_parity(report)
 
     def _why(self) -> str:
         """Why forms could not be made; what several have in common is said once."""
@@ -202,14 +229,12 @@ class Exporting:
         return " ".join(f"{', '.join(titles)}: {reason}" for reason, titles in forms.items())
 
 
-def _sync(part: Path) -> None:
-    """Wait until all that was written is on the disk, so that a form with its final name survives a power cut."""
-    for file in files_below(part) if part.is_dir() else [part]:
-        descriptor = os.open(file, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+def _quantiser(form: Form) -> str:
+    """The package or program that quantises a form here."""
+    tool = installed_tool()
+    if tool is not None:
+        return tool.name
+    return "gguf" if form == "gguf_q8_0" and library_fault() else "xllamacpp"
 
 
 def _remove_parts(export: Export) -> None:

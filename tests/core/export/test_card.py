@@ -13,6 +13,7 @@ from core.evaluate.counting import count
 from core.export.card import fenced, license_of, model_card, plain
 from core.export.evaluations import evaluations_of_export
 from core.export.parity_report import FormParity, ParityFinding, ParityReport
+from core.export.request import Form
 from core.export.store import Export
 from core.paths import Home, write_json
 from core.runs.run import Run
@@ -96,6 +97,26 @@ def test_drift_is_told(home: Home, run: Run) -> None:
     export.keep_parity(ParityReport(drift=True, questions=("a", "b"), forms=(form,), findings=(finding,)))
     card = card_of(home, export)
     assert "| LoRA adapter | 0.01250 | 0.50 | 1.00 |" in card and "- It answers differently." in card
+
+
+def test_what_a_program_said_of_a_form_that_could_not_be_asked_is_not_published(home: Home, run: Run) -> None:
+    export = made_up_export(home, run, ["adapter"])
+    finding = ParityFinding(form="adapter", kind="unchecked", severity="drift", sentence="No file /srv/secret/model.")
+    form = FormParity(form="adapter", problem="No file /srv/secret/model.")
+    export.keep_parity(ParityReport(drift=True, questions=("a",), forms=(form,), findings=(finding,)))
+    card = card_of(home, export)
+    assert "- It could not be asked, so nobody knows how it answers." in card and "secret" not in card
+
+
+def test_a_card_names_the_forms_in_its_own_folder_alone(home: Home, run: Run) -> None:
+    forms: list[Form] = ["merged", "gguf_f16", "gguf_q8_0"]
+    export = made_up_export(home, run, forms)
+    findings = [ParityFinding(form=form, kind="reward", severity="warning", sentence=f"Of {form}.") for form in forms]
+    found = [FormParity(form=form, reward=0.5) for form in forms]
+    export.keep_parity(ParityReport(forms=tuple(found), findings=tuple(findings)))
+    merged, gguf = (model_card(home, export, form, None, ()) for form in (forms[0], forms[2]))
+    assert "GGUF" not in merged and "Of merged." in merged.replace("\\", "")
+    assert "q8_0.gguf" in gguf.replace("\\", "") and "f16.gguf" in gguf and "| Merged" not in gguf
 
 
 def test_an_export_that_was_not_compared_says_so(home: Home, run: Run) -> None:

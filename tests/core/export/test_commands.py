@@ -62,6 +62,20 @@ def test_commands_beside_a_form_name_its_files_from_there(home: Home, run: Run) 
     assert vllm.lines == (f"vllm serve . --served-model-name {export.slug}",)
 
 
+def test_how_an_answer_is_begun_is_told_for_every_program(home: Home, run: Run) -> None:
+    export, config = made_up_export(home, run), run.config()
+    begun = with_changes(config, {"prompt.prefill": True})
+    told = {one.program: one for one in commands_of(export, begun, 4)}
+    silent = {name for name, one in told.items() if "<reasoning>" not in one.note}
+    assert silent == {"Ollama"}  # its Modelfile does it
+    assert '"continue_final_message": true' in told["llama.cpp"].note
+    assert '"continue_final_message": true' in told["vLLM, Merged, 16 bits"].note
+    assert not any("llama-cli" in line for line in told["llama.cpp"].lines)
+    text = commands_markdown(export, begun, list(told.values()))
+    assert text.count("<reasoning>") == text.count("`<reasoning>`")
+    assert "begun" not in commands_markdown(export, config, commands_of(export, config, 4))
+
+
 def test_a_rank_is_one_that_vllm_takes(home: Home, run: Run) -> None:
     export = made_up_export(home, run, ["adapter"])
     for rank, told in ((4, 8), (16, 16), (17, 32)):

@@ -17,9 +17,9 @@ from gguf import GGML_QUANT_SIZES
 from gguf import GGMLQuantizationType as Kind
 from gguf.quants import dequantize, quantize
 
-from core.engine.export import ggml_library
 from core.engine.export.ggml_library import KINDS, GgmlLibrary, library_fault, open_library
 from core.errors import ModelError
+from core.export import quantiser
 
 GOLDEN = {
     Kind.Q8_0: "073dd356a665653db157a53bab0314ca8a2c184921fd56aa38139b37965e0e06",
@@ -99,7 +99,7 @@ def test_the_installed_library_is_of_use() -> None:
 
 @pytest.mark.usefixtures("forgetful")
 def test_a_package_that_is_not_there_is_named_with_the_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ggml_library, "find_spec", lambda name: None)
+    monkeypatch.setattr(quantiser, "find_spec", lambda name: None)
     assert "xllamacpp, which is not installed. Run: .venv/bin/pip install" in library_fault()
 
 
@@ -112,7 +112,7 @@ def test_a_function_that_is_gone_is_named() -> None:
 def test_a_kind_that_is_written_otherwise_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(GGML_QUANT_SIZES, Kind.Q5_K, (256, 180))
     with pytest.raises(ModelError, match="writes Q5_K in a form unknown here"):
-        GgmlLibrary(ggml_library._library_file())
+        GgmlLibrary(quantiser.library_file())
 
 
 def test_a_damaged_library_is_told_from_a_missing_system_library(
@@ -132,6 +132,6 @@ def test_a_damaged_library_is_told_from_a_missing_system_library(
 
 @pytest.mark.usefixtures("forgetful")
 def test_a_processor_without_avx2_is_told_so_before_anything_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ggml_library, "_lacks_avx2", lambda: True)
+    monkeypatch.setattr(quantiser, "_lacks_avx2", lambda: True)
     monkeypatch.setattr(ctypes, "CDLL", lambda path: pytest.fail("it was loaded"))
     assert "needs a processor with AVX2" in library_fault()

@@ -245,6 +245,15 @@ def test_no_mark_is_put_before_chats_that_have_none(tmp_path: Path) -> None:
     assert field(tmp_path / "model.gguf", "tokenizer.ggml.add_bos_token") is False
 
 
+def test_end_tokens_without_room_are_named_in_the_log(
+    own: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change(own / "generation_config.json", eos_token_id=[1, 0, 5, 7])
+    convert(own, tmp_path / "model.gguf")
+    assert field(tmp_path / "model.gguf", "tokenizer.ggml.eom_token_id") == 5
+    assert "may write on after the tokens 7." in capsys.readouterr().out
+
+
 def test_the_file_carries_template_and_end_token_of_the_chat(tiny: Path, tmp_path: Path) -> None:
     convert(tiny, tmp_path / "model.gguf")
     tokenizer = policy_parts()[1]

@@ -14,17 +14,19 @@ from types import SimpleNamespace
 import huggingface_hub.constants
 import pytest
 
+from core.config import with_changes
 from core.errors import ConfigError, RunError, StorageError
 from core.export import hub, hub_look, hub_upload
 from core.export.hub_plan import PushRequest, make_plan, make_push_request
 from core.export.hub_upload import upload
 from core.export.manifest import file_entries
-from core.export.parity_report import ParityReport
+from core.export.parity_report import FormParity, ParityReport
 from core.export.request import Form
 from core.export.store import Export, writing_alone
 from core.jobs import supervisor
 from core.jobs.tasks import Task, TaskStopped, silent
-from core.paths import Home
+from core.paths import Home, write_json
+from core.runs.run import Run
 from tests.build_export import exportable_run, made_up_export
 from tests.build_hub import ACCOUNT, TOKEN, FakeHub, Fault, HubRepository, serving_hub
 
@@ -126,13 +128,42 @@ def test_an_export_that_is_to_be_compared_is_refused_until_it_has_been(home: Hom
     made = made_up_export(home, exportable_run(home, tmp_path / "base"), ("adapter",))
     with pytest.raises(RunError, match="have not been compared yet"):
         make_plan(made, request(made))
-    made.keep_parity(ParityReport(drift=False))
-    assert make_plan(made, request(made)).warnings == ()
+    made.keep_parity(ParityReport(forms=(FormParity(form="adapter"),)))
+    assert not [text for text in make_plan(made, request(made)).warnings if "compared" in text]
+
+
+def test_an_export_with_a_form_that_was_not_compared_or_not_described_is_refused(home: Home, tmp_path: Path) -> None:
+    made = made_up_export(home, exportable_run(home, tmp_path / "base"), ("adapter", "merged"))
+    made.keep_parity(ParityReport(forms=(FormParity(form="adapter"),)))
+    with pytest.raises(RunError, match="have not been compared yet"):
+        make_plan(made, request(made))
+    made.keep_parity(ParityReport(forms=(FormParity(form="adapter"), FormParity(form="merged"))))
+    made.keep_manifest(made.manifest().model_copy(update={"described": ("adapter",)}))
+    with pytest.raises(RunError, match="not written for all of its forms"):
+        make_plan(made, request(made))
 
 
 def test_going_public_and_not_having_compared_are_said_before(export: Export) -> None:
     found = make_plan(export, request(export, "merged", private=False)).warnings
-    assert len(found) == 2 and found[0].startswith("Everybody") and "not compared" in found[1]
+    assert found[0].startswith("Everybody") and "not compared" in found[1]
+
+
+def test_worked_examples_of_the_prompt_are_named_before_they_go(export: Export) -> None:
+    run = Run(export.folder.parent.parent)
+    examples = [{"question": "Q", "reasoning": "R", "answer": "A"}]
+    write_json(run.config_file, with_changes(run.config(), {"prompt.examples": examples}).model_dump(mode="json"))
+    modelfile = export.form_folder("gguf_q8_0") / "Modelfile.q8_0"
+    modelfile.write_text("MESSAGE user Q")
+    export.keep_manifest(export.manifest().with_files(file_entries(export.folder, [modelfile], silent)))
+    for form, told in {"gguf_q8_0": "1 worked example would be sent in the", "merged": "would not be sent"}.items():
+        found = make_plan(export, make_push_request(export=export.id, repository=NAME, forms=(form,))).warnings
+        assert [sentence for sentence in found if told in sentence and "no patient" in sentence]
+
+
+def test_quantisations_that_the_card_names_and_that_stay_here_are_told(export: Export) -> None:
+    [told] = [text for text in make_plan(export, request(export, "gguf_q8_0")).warnings if "names GGUF q4_k_m" in text]
+    assert "would not be sent" in told
+    assert not [text for text in make_plan(export, request(export)).warnings if "names GGUF" in text]
 
 
 def test_a_file_of_another_size_than_it_was_made_with_is_refused_before(export: Export) -> None:
@@ -201,6 +232,44 @@ def test_another_form_is_added_later_beside_the_first(export: Export, there: Fak
     there.requests.clear()
     push(export, "gguf_q8_0", "gguf_q4_k_m")
     assert len(there.sent()) == 1 and len(there.repositories[NAME].files) == 2
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "taken"),
+    [("adapter", "merged", "adapter_config.json"), ("merged", "gguf_q8_0", "model.safetensors")],
+)
+def test_what_programs_would_load_instead_is_taken_away_and_told_before(
+    first: Form, second: Form, taken: str, export: Export, there: FakeHub
+) -> None:
+    settings = export.form_folder("adapter") / "adapter_config.json"
+    settings.write_text("{}")
+    index = export.form_folder("adapter") / "model.safetensors.index.json"
+    index.write_text("{}")
+    export.keep_manifest(export.manifest().with_files(file_entries(export.folder, [settings, index], silent)))
+    push(export, first)
+    repository = there.repositories[NAME]
+    assert taken in repository.files
+    plan = make_plan(export, request(export, second))
+    told = hub_look.dry_run(plan, TOKEN).removed
+    before = set(repository.files)
+    assert taken in told and told == hub_look.other_weights(hub_look.client_with(TOKEN), plan)
+    upload(plan, TOKEN)
+    assert set(repository.files) == (before - set(told)) | {file.path for file in plan.files}
+    assert len(repository.commits) == 2
+
+
+def test_quantisations_and_texts_that_lie_there_stay(export: Export, there: FakeHub) -> None:
+    push(export, "gguf_q8_0")
+    there.repositories[NAME].files["LICENSE"] = there.repositories[NAME].files[f"{export.slug}-q8_0.gguf"]
+    push(export, "merged")
+    assert {"LICENSE", f"{export.slug}-q8_0.gguf", "model.safetensors"} <= set(there.repositories[NAME].files)
+
+
+def test_a_repository_that_this_export_was_sent_to_may_be_added_to(export: Export, there: FakeHub) -> None:
+    assert not hub.may_add(export, request(export))
+    push(export, "adapter")
+    assert hub.may_add(export, request(export))
+    assert not hub.may_add(export, request(export, repository=f"{ACCOUNT}/another"))
 
 
 def test_large_files_are_sent_part_by_part(export: Export, there: FakeHub) -> None:

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from core.engine.export import llama_tools
 from core.engine.export.gguf_quantise import quantise, quantiser
-from core.engine.export.llama_tools import LLAMA_CPP_DIR, installed_tool
+from core.engine.export.llama_tools import installed_tool
 from core.errors import ConfigError, ModelError
+from core.export import quantiser as light
+from core.export.quantiser import LLAMA_CPP_DIR
 from core.export.request import Form
 from core.jobs.tasks import TaskStopped, silent
 from tests.build_gguf import write_f16
@@ -131,7 +132,7 @@ def test_llama_cpp_python_is_used_where_it_is_installed(
 
 
 def test_an_installed_llama_cpp_comes_before_llama_cpp_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(llama_tools, "find_spec", lambda name: object())
+    monkeypatch.setattr(light, "find_spec", lambda name: object())
     install(tmp_path, COPY, monkeypatch)
     tool = installed_tool()
     assert tool is not None

@@ -23,7 +23,9 @@ from transformers import (
 )
 
 from core.engine.export import shards, weights
-from core.engine.export.merge import adapter_copy, merge, merged_4bit
+from core.engine.export.adapter_form import adapter_copy
+from core.engine.export.four_bit import merged_4bit
+from core.engine.export.merge import merge
 from core.errors import ConfigError, ModelError, RunError, StorageError
 from core.jobs.tasks import TaskStopped
 from tests.tiny import END, policy_parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -144,6 +145,24 @@ def test_a_begun_answer_is_begun_in_ollama_too(home: Home, tiny: Path) -> None:
     parts, prompt = parts_of(home, tiny, prefill=True)
     assert asked(parts, "Why?") == tiny_template(tiny).text(messages(prompt, "Why?"))
     assert parts.text("m.gguf").startswith("# Every answer begins with <reasoning> ")
+
+
+@pytest.mark.parametrize("says", [True, False])
+def test_gguf_file_and_modelfile_agree_on_who_writes_the_token_that_begins_a_text(
+    home: Home, tiny: Path, tmp_path: Path, says: bool
+) -> None:
+    from core.engine.export.gguf_vocab import read_vocabulary
+
+    folder = tmp_path / "model"
+    shutil.copytree(tiny, folder)
+    (folder / "chat_template.jinja").write_text("{{ bos_token }}" + CHATML)
+    file = folder / "tokenizer_config.json"
+    settings = json.loads(file.read_text()) | {"bos_token": "<|im_start|>", "add_bos_token": says}
+    file.write_text(json.dumps(settings))
+    size = json.loads((folder / "config.json").read_text())["vocab_size"]
+    assert read_vocabulary(folder, size).marks.add_begin is says
+    written = asked(parts_of(home, folder)[0], "Why?")
+    assert written.count("<|im_start|><|im_start|>system") == (not says)
 
 
 def test_the_end_token_stops_an_answer(home: Home, tiny: Path) -> None:

@@ -3,6 +3,7 @@ llama.cpp; and files that are wrong in the ways that other tools get wrong."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -239,6 +240,52 @@ def test_a_merged_folder_that_names_another_end_token_drifts(home: Home, run: Ru
     report = look(home, run, "merged", put)
     assert kinds(report, "drift") == {"stop"}
     assert only(report).end_token == "<|im_start|>"
+
+
+def test_a_folder_that_others_read_as_other_tokens_drifts(home: Home, run: Run, merged: Path) -> None:
+    def put(target: Path) -> None:
+        shutil.copytree(merged, target)
+        file = target / "tokenizer_config.json"
+        file.write_text(json.dumps(json.loads(file.read_text()) | {"tokenizer_class": "LlamaTokenizer"}))
+
+    report = look(home, run, "merged", put)
+    assert only(report).prompts_equal == 0
+    assert kinds(report, "drift") == {"prompt"}
+
+
+def test_weights_that_are_no_numbers_are_told_as_not_checked(home: Home, run: Run, merged: Path) -> None:
+    def put(target: Path) -> None:
+        shutil.copytree(merged, target)
+        change_weights(target, lambda name, weight: weight * torch.nan if "norm" in name else weight)
+
+    report = look(home, run, "merged", put)
+    assert kinds(report, "drift") == {"unchecked"}
+    assert "no finite numbers" in report.findings[0].sentence
+
+
+def test_nothing_counts_as_checked_against_an_adapter_that_is_no_numbers(
+    home: Home, run: Run, merged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(logits: torch.Tensor) -> list[Likeliest]:
+        return likeliest(logits * torch.nan)
+
+    monkeypatch.setattr(parity_transformers, "likeliest", broken)
+    report = look(home, run, "merged", lambda target: shutil.copytree(merged, target))
+    assert report.drift
+    assert "The adapter on its base model, which it is compared with, cannot be computed" in report.findings[0].sentence
+
+
+def test_an_unexpected_error_in_one_form_is_told_of_that_form_alone(
+    home: Home, run: Run, merged: Path, f16: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = export_of(home, run, "merged", lambda target: shutil.copytree(merged, target))
+    export.form_folder("gguf_f16").mkdir()
+    shutil.copy(f16, export.place_of("gguf_f16"))
+    monkeypatch.setattr(parity_llama, "read_gguf", lambda file: {}["no such key"])
+    report = parity(home, export, ["merged", "gguf_f16"], silent)
+    assert report.severity_of("merged") is None
+    assert [finding.kind for finding in report.findings_of("gguf_f16")] == ["unchecked"]
+    assert "KeyError" in report.findings[0].sentence
 
 
 def test_a_coarse_file_is_warned_of_and_not_blocked(home: Home, run: Run, merged: Path, tmp_path: Path) -> None:

@@ -101,8 +101,34 @@ def test_too_little_disk_is_said_before_anything_is_made(home: Home, run: Run, m
 def test_what_is_only_made_on_the_way_needs_room_too(home: Home, run: Run) -> None:
     need = needed_bytes(home, make_export_request(run=run.id, forms=("gguf_q4_k_m",)))
     assert need is not None and list(need.forms) == ["gguf_q4_k_m"]
-    both = needed_bytes(home, make_export_request(run=run.id, forms=("merged", "gguf_f16")))
-    assert both is not None and need.peak == both.total > need.total
+    three = needed_bytes(home, make_export_request(run=run.id, forms=("adapter", "merged", "gguf_f16")))
+    assert three is not None and need.peak == three.total > need.total
+
+
+def test_four_bits_need_room_for_the_merged_weights_they_are_made_of(home: Home, run: Run) -> None:
+    alone = needed_bytes(home, make_export_request(run=run.id, forms=("merged_4bit",)))
+    both = needed_bytes(home, make_export_request(run=run.id, forms=("merged", "merged_4bit")))
+    assert alone is not None and both is not None and alone.peak == both.peak > alone.total
+
+
+def test_an_export_that_is_deleted_while_exports_are_listed_is_left_out(
+    home: Home, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept, gone = made_up_export(home, run), made_up_export(home, run)
+    monkeypatch.setattr("core.export.store._export_folders", lambda _: [kept.folder, gone.folder])
+    shutil.rmtree(gone.folder)
+    assert list_exports(home) == [kept]
+
+
+def test_an_export_whose_cards_are_of_fewer_forms_is_not_whole(home: Home, run: Run) -> None:
+    export = made_up_export(home, run, ["adapter", "merged"], parity=False)
+    assert export.whole
+    manifest = export.manifest()
+    export.keep_manifest(manifest.model_copy(update={"described": ("adapter",)}))
+    assert not export.whole
+    export.keep_manifest(manifest)
+    (export.form_folder("merged") / "README.md").unlink()
+    assert not export.whole
 
 
 def test_forms_that_are_there_need_no_more_room(home: Home, run: Run) -> None:
@@ -136,7 +162,11 @@ def test_an_acknowledgement_counts_for_the_report_that_was_read(home: Home, run:
     assert not export.acknowledged
     export.acknowledge()
     assert export.acknowledged
+    read = export.parity_sha256
     export.keep_parity(ParityReport(drift=True, seconds=1.0))
+    assert not export.acknowledged
+    with pytest.raises(RunError, match="compared again since"):
+        export.acknowledge(read)
     assert not export.acknowledged
 
 

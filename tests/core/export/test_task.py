@@ -9,19 +9,25 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from core.config import RunConfig, with_changes
 from core.engine.export import task
+from core.engine.export.llama_tools import LlamaTool
 from core.engine.export.task import export_model
 from core.errors import ModelError, RunError, StorageError
+from core.export import companions
 from core.export.manifest import sha256_of
-from core.export.parity_report import ParityReport
+from core.export.parity_report import FormParity, ParityReport
 from core.export.request import GGUF_FORMS, Form
 from core.export.store import Export, writing_alone
-from core.jobs.tasks import KINDS, TaskStopped, silent
+from core.export.task import export_task, task_arguments
+from core.jobs.folder import Status
+from core.jobs.tasks import KINDS, TaskStopped, create_task, silent
 from core.paths import Home
 from core.runs.run import Run
+from core.serving.adapter_files import WEIGHTS
 from tests.build_export import ALL, made_up_export, new_export, save_tiny_adapter, tiny_run
 
 Act = Callable[[], object]
@@ -45,11 +51,13 @@ class Makers:
     Attributes:
         made: what was made, in its order, with what it was made of.
         acts: what happens in the middle of making a form, by what it is called.
+        adapters: the SHA-256 of the weights that each form was made of that is made of an adapter, and compared with.
     """
 
     def __init__(self) -> None:
         self.made: list[str] = []
         self.acts: dict[str, Act] = {}
+        self.adapters: list[str] = []
 
     def folder(self, name: str, target: Path) -> None:
         target.mkdir()
@@ -65,17 +73,24 @@ class Makers:
         target.write_text(f"{name} whole")
         self.made.append(name)
 
-    def parity(self, home: Home, export: Export, forms: Sequence[Form], tell: object) -> ParityReport:
+    def parity(self, home: Home, export: Export, forms: Sequence[Form], tell: object, *, adapter: Path) -> ParityReport:
         self.acts.get("parity", str)()
+        self.adapters.append(sha256_of(adapter / WEIGHTS))
         self.made.append("parity of " + " ".join(forms))
-        return ParityReport()
+        return ParityReport(forms=tuple(FormParity(form=form) for form in forms))
+
+    def of_adapter(self, name: str, adapter: Path, target: Path) -> None:
+        self.adapters.append(sha256_of(adapter / WEIGHTS))
+        self.folder(name, target)
 
 
 @pytest.fixture
 def makers(monkeypatch: pytest.MonkeyPatch) -> Makers:
     found = Makers()
-    monkeypatch.setattr(task, "adapter_copy", lambda base, adapter, target, tell, **_: found.folder("adapter", target))
-    monkeypatch.setattr(task, "merge", lambda base, adapter, target, tell: found.folder("merged", target))
+    monkeypatch.setattr(
+        task, "adapter_copy", lambda base, adapter, target, tell, **_: found.of_adapter("adapter", adapter, target)
+    )
+    monkeypatch.setattr(task, "merge", lambda base, adapter, target, tell: found.of_adapter("merged", adapter, target))
     monkeypatch.setattr(task, "merged_4bit", lambda merged, target, tell: found.folder("merged_4bit", target))
     monkeypatch.setattr(task, "convert", lambda merged, target, tell, **_: found.file("gguf_f16", merged, target))
     monkeypatch.setattr(task, "quantise", lambda f16, target, form, tell: found.file(form, f16, target))
@@ -106,7 +121,7 @@ def test_each_form_is_made_once_and_then_compared(home: Home, run: Run, makers: 
     export = new_export(home, run, ALL)
     assert do(home, export)["forms"] == list(ALL)
     assert makers.made == [*ALL, f"parity of {' '.join(ALL)}"]
-    assert export.missing == () and export.parity() == ParityReport()
+    assert export.whole and not list(parts(export))
 
 
 def test_what_is_only_needed_on_the_way_is_not_kept(home: Home, run: Run, makers: Makers) -> None:
@@ -214,6 +229,79 @@ def test_forms_of_two_adapters_are_never_mixed(home: Home, run: Run, makers: Mak
     save_tiny_adapter(base, run.adapter, seed=1)
     with pytest.raises(RunError, match="has changed since"):
         do(home, export)
+
+
+def test_an_adapter_that_is_replaced_meanwhile_changes_nothing(
+    home: Home, run: Run, makers: Makers, base: Path
+) -> None:
+    before = sha256_of(run.adapter / WEIGHTS)
+    export = new_export(home, run, ["adapter", "merged"])
+    makers.acts["adapter"] = lambda: save_tiny_adapter(base, run.adapter, seed=1)
+    do(home, export)
+    assert sha256_of(run.adapter / WEIGHTS) != before
+    assert makers.adapters == [before] * 3 and export.manifest().adapter_sha256 == before
+
+
+def test_settings_of_two_adapters_are_never_mixed(home: Home, run: Run, makers: Makers) -> None:
+    export = new_export(home, run, ALL)
+    makers.acts["merged"] = raises(TaskStopped())
+    with pytest.raises(TaskStopped):
+        do(home, export)
+    settings = run.adapter / "adapter_config.json"
+    settings.write_text(json.dumps(json.loads(settings.read_text()) | {"lora_alpha": 99}))
+    with pytest.raises(RunError, match="has changed since"):
+        do(home, export)
+
+
+def test_a_form_that_is_not_in_the_comparison_is_compared(home: Home, run: Run, makers: Makers) -> None:
+    export = new_export(home, run, ["adapter", "merged"])
+    do(home, export)
+    export.keep_parity(ParityReport(forms=(FormParity(form="adapter"),)))
+    assert export.uncompared == ("merged",) and not export.whole
+    do(home, export)
+    assert makers.made[-1] == "parity of adapter merged" and export.whole
+
+
+def test_cards_that_were_broken_off_are_written_by_the_next_round(
+    home: Home, run: Run, makers: Makers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = new_export(home, run, ["merged"])
+    do(home, export)
+    card = export.form_folder("merged") / "README.md"
+    with monkeypatch.context() as patch:
+        patch.setattr(companions, "commands_markdown", lambda *_: raises(StorageError("The disk is full."))())
+        with pytest.raises(StorageError):
+            do(home, export)
+    assert not export.missing and not export.uncompared and not export.whole
+    made = list(makers.made)
+    do(home, export)
+    assert export.whole and makers.made == made
+    entries = {entry.path: entry.sha256 for entry in export.manifest().files}
+    assert entries["merged/README.md"] == sha256_of(card)
+
+
+def test_the_manifest_names_the_program_that_quantised(
+    home: Home, run: Run, makers: Makers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    export = new_export(home, run, ["merged"])
+    do(home, export)
+    assert "xllamacpp" not in export.manifest().software
+    monkeypatch.setattr(task, "installed_tool", lambda: LlamaTool("llama-quantize", ("llama-quantize",)))
+    export = new_export(home, run, ["gguf_q4_k_m"])
+    do(home, export)
+    software = export.manifest().software
+    assert "llama-quantize" in software and "xllamacpp" not in software
+
+
+def test_a_task_that_was_refused_does_not_hide_the_one_at_work(home: Home, run: Run) -> None:
+    export = new_export(home, run)
+    assert export_task(home, export) is None
+    working, refused = (create_task(home, "export_model", task_arguments(export)) for _ in range(2))
+    os.utime(refused.folder / "request.json", (2e9, 2e9))
+    me = psutil.Process()
+    working.write_status(Status("running", pid=me.pid, created=me.create_time()))
+    refused.write_status(Status("failed", error="It is being made just now."))
+    assert export_task(home, export) == working
 
 
 def test_two_rounds_do_not_run_at_once(home: Home, run: Run, makers: Makers) -> None:

@@ -26,6 +26,12 @@ def test_the_zip_holds_the_files_below_one_folder_and_is_whole(tmp_path: Path) -
         }
 
 
+def test_texts_that_are_no_files_lie_beside_the_others(tmp_path: Path) -> None:
+    packed = b"".join(zip_stream(tmp_path, [], "ward-7", {"SHA256SUMS": "é"}))
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        assert {name: archive.read(name) for name in archive.namelist()} == {"ward-7/SHA256SUMS": "é".encode()}
+
+
 def test_no_more_than_a_part_of_a_file_is_held(tmp_path: Path) -> None:
     large = tmp_path / "model.gguf"
     size = 96 << 20

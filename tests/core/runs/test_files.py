@@ -12,6 +12,7 @@ import pytest
 from filelock import FileLock
 
 from core.errors import RunError, StorageError
+from core.export.store import Export, writing_alone
 from core.jobs.folder import Status
 from core.paths import Home
 from core.presets import preset_config
@@ -48,6 +49,18 @@ def test_a_run_whose_writer_lives_is_kept_whatever_its_status_says(home: Home, r
         delete_run(home, run)
     assert list_runs(home) == [run]
     assert list((home.root / "trash").iterdir()) == []
+
+
+def test_a_run_with_an_export_at_work_is_kept(home: Home, run: Run) -> None:
+    export = run.folder / "exports" / "export-1"
+    export.mkdir(parents=True)
+    release = writing_alone(Export(export))
+    with pytest.raises(RunError, match=r"export-1 of .* just now"):
+        delete_run(home, run)
+    assert list_runs(home) == [run] and list((home.root / "trash").iterdir()) == []
+    release()
+    delete_run(home, run)
+    assert list_runs(home) == []
 
 
 def test_a_removal_that_breaks_off_shows_no_half_run_and_is_done_with_the_next(

@@ -156,7 +156,7 @@ def hang_up_on_a_stream(client: openai.OpenAI) -> None:
 
 def hang_up_on_a_whole_answer(client: openai.OpenAI) -> None:
     with pytest.raises(openai.APITimeoutError):
-        text(client.with_options(timeout=0.3), STORY, max_tokens=3000, temperature=0, seed=1)
+        text(client.with_options(timeout=1.0), STORY, max_tokens=3000, temperature=0, seed=1)
 
 
 @pytest.mark.parametrize("hang_up", [hang_up_on_a_stream, hang_up_on_a_whole_answer])
