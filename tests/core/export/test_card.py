@@ -61,6 +61,13 @@ def test_a_base_model_on_the_hub_is_named(home: Home, run: Run, monkeypatch: pyt
     assert (found["base_model"], found["license"]) == ("HuggingFaceTB/SmolLM2-135M-Instruct", "apache-2.0")
 
 
+def test_the_state_of_a_base_model_from_the_hub_is_named(home: Home, run: Run) -> None:
+    export = made_up_export(home, run, ["merged"])
+    assert ", commit" not in card_of(home, export)
+    export.keep_manifest(export.manifest().model_copy(update={"base_commit": "0123abc"}))
+    assert "Base model: SmolLM2, commit 0123abc." in card_of(home, export)
+
+
 def test_it_tells_reward_data_and_what_was_measured(home: Home, run: Run) -> None:
     card = card_of(home, made_up_export(home, run, ["adapter"]))
     assert "Not for clinical use" in card
