@@ -159,7 +159,9 @@ def hang_up_on_a_whole_answer(client: openai.OpenAI) -> None:
         text(client.with_options(timeout=1.0), STORY, max_tokens=3000, temperature=0, seed=1)
 
 
-@pytest.mark.parametrize("hang_up", [hang_up_on_a_stream, hang_up_on_a_whole_answer])
+@pytest.mark.parametrize(
+    "hang_up", [hang_up_on_a_stream, pytest.param(hang_up_on_a_whole_answer, marks=pytest.mark.slow)]
+)
 def test_an_answer_that_nobody_waits_for_is_given_up(
     client: openai.OpenAI, served: Task, hang_up: Callable[[openai.OpenAI], None]
 ) -> None:
