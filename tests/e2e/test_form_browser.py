@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Page, expect
+from contextlib import suppress
+
+from playwright.sync_api import Page, TimeoutError, expect
 
 from tests.build_runs import Plan, build_run
 from tests.e2e.conftest import Server, Watch
@@ -21,9 +23,14 @@ def test_further_fields_that_were_typed_outlast_a_visit_to_another_page(
     table = page.get_by_test_id("stDataFrame").locator("visible=true").first
     table.scroll_into_view_if_needed()
     for column, opened, typed in ((60, "input", "delta"), (400, "textarea", "4")):
-        table.click(position={"x": column, "y": 52})
-        page.keyboard.press("Enter")
-        page.locator(f"#portal {opened}").first.fill(typed)
+        editor = page.locator(f"#portal {opened}").first
+        for _ in range(10):  # a table that is just being drawn anew takes no key
+            table.click(position={"x": column, "y": 52})
+            page.keyboard.press("Enter")
+            with suppress(TimeoutError):
+                editor.wait_for(timeout=3000)
+                break
+        editor.fill(typed)
         page.keyboard.press("Enter")
     said = page.get_by_text("delta: ")
     expect(said).to_be_visible()
