@@ -9,11 +9,16 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from core.paths import storage_error
+
+_Line = TypeVar("_Line", bound=BaseModel)
+_Key = TypeVar("_Key", bound=Any)
 
 
 def finite(value: Any) -> Any:
@@ -84,3 +89,22 @@ def objects(chunk: bytes) -> Iterator[dict[str, Any]]:
             continue
         if isinstance(record, dict):
             yield record
+
+
+def latest(file: Path, model: type[_Line], key: Callable[[_Line], _Key]) -> dict[_Key, _Line]:
+    """The last line of each key in a file, ordered by key; nothing where there is no file.
+
+    Lines that are no `model`, such as those of another version, are passed over.
+    """
+    try:
+        content = file.read_bytes()
+    except FileNotFoundError:
+        return {}
+    found: dict[_Key, _Line] = {}
+    for record in objects(finished(content)):
+        try:
+            line = model.model_validate(record)
+        except ValidationError:
+            continue
+        found[key(line)] = line
+    return {known: found[known] for known in sorted(found)}

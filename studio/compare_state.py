@@ -6,13 +6,16 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from studio.address_state import Views
+
 ASK, BATCH, BLIND = "ask", "batch", "blind"
 VIEWS = {
     ASK: ":material/forum: Ask",
     BATCH: ":material/checklist: Batch",
     BLIND: ":material/visibility_off: Blind vote",
 }
-_VIEW = "view"
+_PAGE = Views("compare", VIEWS)
+view, view_selector, show_view = _PAGE.chosen, _PAGE.selector, _PAGE.show
 _WITH = "with"
 """The query parameter that names who answers, once for each."""
 _UNDER = "under"
@@ -22,7 +25,6 @@ _COMPARISON = "comparison"
 _BATCH = "batch"
 """The query parameter of the comparison over many questions that is open in the other two views."""
 _PICKER = "compare.candidates"
-_VIEW_CHOICE = "compare.view"
 _UNDER_CHOICE = "compare.under"
 _BATCH_CHOICE = "compare.batch.choice"
 ADD_OPEN = "compare.add.open"
@@ -36,40 +38,10 @@ def query(candidates: Sequence[str], under: str) -> dict[str, str | list[str]]:
     return {_WITH: list(candidates), _UNDER: under}
 
 
-def view() -> str:
-    """Which view the address asks for."""
-    asked = st.query_params.get(_VIEW, ASK)
-    return asked if asked in VIEWS else ASK
-
-
-def show_view(name: str) -> None:
-    """Draw this view from the next run of the page on."""
-    st.query_params[_VIEW] = name
-
-
 def show_vote(comparison: str) -> None:
     """Draw the vote on this comparison from the next run of the page on."""
     open_batch(comparison)
     show_view(BLIND)
-
-
-def view_selector() -> str:
-    """The row of views; the one that is chosen stands in the address."""
-    st.session_state[_VIEW_CHOICE] = view()
-    st.segmented_control(
-        "View",
-        list(VIEWS),
-        required=True,
-        key=_VIEW_CHOICE,
-        format_func=VIEWS.__getitem__,
-        label_visibility="collapsed",
-        on_change=_keep_view,
-    )
-    return view()
-
-
-def _keep_view() -> None:
-    show_view(st.session_state[_VIEW_CHOICE])
 
 
 def chosen() -> tuple[str, ...]:

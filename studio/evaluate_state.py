@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
+from studio.address_state import OpenedViews
+
 SETUP, RESULTS, QUESTIONS, EVIDENCE = "setup", "results", "questions", "evidence"
 VIEWS = {
     SETUP: ":material/tune: Set up",
@@ -14,13 +16,11 @@ VIEWS = {
     QUESTIONS: ":material/grid_on: Questions",
     EVIDENCE: ":material/folder_zip: Evidence",
 }
-_VIEW = "view"
-_EVALUATION = "evaluation"
-"""The query parameter that names the evaluation that is open."""
+_PAGE = OpenedViews("evaluate", VIEWS, name="evaluation", shown=RESULTS, label="evaluation", width=420)
+query, opened, open_evaluation, evaluation_selector = _PAGE.query, _PAGE.opened, _PAGE.open, _PAGE.box
+view, view_selector, show_view = _PAGE.chosen, _PAGE.selector, _PAGE.show
 _BATCH = "batch"
 """The query parameter that names the batch whose answers are to be judged; without it questions are asked."""
-_VIEW_CHOICE = "evaluate.view"
-_OPEN_CHOICE = "evaluate.open"
 _SOURCE_CHOICE = "evaluate.source"
 _BATCH_CHOICE = "evaluate.batch"
 _SLOTS = "evaluate.judges"
@@ -32,85 +32,9 @@ _SOURCES = {
 }
 
 
-def query(evaluation: str) -> dict[str, str]:
-    """The query parameters of the Evaluate page with the results of this evaluation open."""
-    return {_EVALUATION: evaluation, _VIEW: RESULTS}
-
-
 def batch_query(comparison: str) -> dict[str, str]:
     """The query parameters of the Evaluate page with the set-up of an evaluation of these answers."""
     return {_BATCH: comparison}
-
-
-def view() -> str:
-    """Which view the address asks for: the results where it names an evaluation and no view."""
-    asked = st.query_params.get(_VIEW, RESULTS if opened() else SETUP)
-    return asked if asked in VIEWS else SETUP
-
-
-def view_selector() -> str:
-    """The row of views; the one that is chosen stands in the address."""
-    st.session_state[_VIEW_CHOICE] = view()
-    st.segmented_control(
-        "View",
-        list(VIEWS),
-        required=True,
-        key=_VIEW_CHOICE,
-        format_func=VIEWS.__getitem__,
-        label_visibility="collapsed",
-        on_change=_keep_view,
-    )
-    return view()
-
-
-def _keep_view() -> None:
-    show_view(st.session_state[_VIEW_CHOICE])
-
-
-def show_view(name: str) -> None:
-    """Draw this view from the next run of the page on."""
-    st.query_params[_VIEW] = name
-
-
-def opened() -> str | None:
-    """The evaluation that is open."""
-    return st.query_params.get(_EVALUATION)
-
-
-def open_evaluation(evaluation: str | None) -> None:
-    """Show the results of an evaluation from the next run of the page on; None closes it and shows the set-up."""
-    if evaluation is None:
-        st.query_params.pop(_EVALUATION, None)
-        show_view(SETUP)
-        return
-    st.query_params.from_dict(query(evaluation))
-
-
-def evaluation_selector(titles: Mapping[str, str], current: str | None) -> None:
-    """The box in which is chosen which evaluation is open; the view stays.
-
-    Args:
-        titles: how each evaluation reads, by its id; the one that is open is among them.
-    """
-    st.session_state[_OPEN_CHOICE] = current
-    st.selectbox(
-        "Evaluation",
-        list(titles),
-        index=None if current is None else 0,  # what is open cannot be cleared, only changed
-        key=_OPEN_CHOICE,
-        format_func=titles.__getitem__,
-        placeholder="Open an evaluation",
-        label_visibility="collapsed",
-        on_change=_keep_evaluation,
-        width=420,
-    )
-
-
-def _keep_evaluation() -> None:
-    chosen = st.session_state[_OPEN_CHOICE]
-    if chosen:
-        st.query_params[_EVALUATION] = chosen
-        show_view(view() if view() != SETUP else RESULTS)
 
 
 def source_selector() -> str:

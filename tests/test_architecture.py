@@ -82,7 +82,14 @@ def test_no_html_is_ever_let_through(path: Path) -> None:
 
 @pytest.mark.parametrize("path", [*sources("studio"), *sources("pages")], ids=name)
 def test_only_the_modules_for_it_know_session_keys(path: Path) -> None:
-    knowing = ("state.py", "lab_state.py", "compare_state.py", "evaluate_state.py", "export_state.py")
+    knowing = (
+        "state.py",
+        "address_state.py",
+        "lab_state.py",
+        "compare_state.py",
+        "evaluate_state.py",
+        "export_state.py",
+    )
     if name(path) not in [f"studio/{file}" for file in knowing]:
         assert "session_state" not in path.read_text(encoding="utf-8")
 

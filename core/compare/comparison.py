@@ -21,14 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Self
 
-from filelock import FileLock, Timeout
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core.config import PromptConfig, RewardConfig, validation_sentence
 from core.errors import ConfigError, DataError, RunError, StorageError
 from core.evaluate.folders import folders_that_judge
-from core.json_lines import LineWriter, finished, objects
-from core.locks import locked
+from core.json_lines import LineWriter, latest
+from core.locks import held, locked
 from core.paths import Home, is_name, new_folder, storage_error, write_json
 from core.serving.candidates import Candidate
 from core.serving.client import Decoding
@@ -165,18 +164,8 @@ class Comparison:
 
     def answers(self) -> list[ComparedAnswer]:
         """The latest answer of each candidate to each question, ordered by question, then by candidate."""
-        try:
-            content = (self.folder / "answers.jsonl").read_bytes()
-        except FileNotFoundError:
-            return []
-        latest: dict[tuple[int, int], ComparedAnswer] = {}
-        for record in objects(finished(content)):
-            try:
-                answer = ComparedAnswer.model_validate(record)
-            except ValidationError:  # somebody else's line is no answer
-                continue
-            latest[answer.question, answer.candidate] = answer
-        return [latest[place] for place in sorted(latest)]
+        file = self.folder / "answers.jsonl"
+        return list(latest(file, ComparedAnswer, lambda answer: (answer.question, answer.candidate)).values())
 
     def add(self, answers: Sequence[ComparedAnswer]) -> None:
         """Write answers down, for good when this returns; the latest of a question and candidate counts.
@@ -265,12 +254,8 @@ def answering_alone(comparison: Comparison) -> Callable[[], None]:
     Raises:
         RunError: it is being answered already.
     """
-    lock = FileLock(comparison.folder / "asking.lock", thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunError(f"{comparison.id} is being answered just now. Wait until that is done, or stop it.") from error
-    return lock.release
+    busy = f"{comparison.id} is being answered just now. Wait until that is done, or stop it."
+    return held(comparison.folder / "asking.lock", busy)
 
 
 def delete_comparison(home: Home, comparison: Comparison) -> None:

@@ -17,29 +17,24 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from core.compare.comparison import Comparison, ComparisonRequest, find_comparison, throw_away
-from core.errors import ConfigError, DataError, RunError
+from core.errors import ConfigError, DataError
 from core.evaluate.answer_metrics import AnswerMetrics
 from core.evaluate.folders import REQUEST, evaluation_folders, evaluations_folder, folders_that_judge
 from core.evaluate.request import EvaluationRequest
 from core.evaluate.results import EvaluationResults
 from core.evaluate.settling import settled
 from core.evaluate.verdicts import Call, Verdict
-from core.json_lines import LineWriter, finished, objects
-from core.locks import locked
+from core.json_lines import LineWriter, latest
+from core.locks import held, locked
 from core.paths import Home, is_name, new_folder, storage_error, write_json
 from core.settings_base import Settings
 
 _LOCK_SECONDS = 30
 _BUSY = "Another process is just writing verdicts of this evaluation. Try again in a moment."
-
-_Line = TypeVar("_Line", bound=Settings)
-_Key = TypeVar("_Key", Call, tuple[int, int])
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ class Evaluation:
 
     def verdicts(self) -> dict[Call, Verdict]:
         """What came last of each call, ordered by call, whatever has become of the answer since."""
-        return _latest(self.folder / "verdicts.jsonl", Verdict, lambda verdict: verdict.call)
+        return latest(self.folder / "verdicts.jsonl", Verdict, lambda verdict: verdict.call)
 
     def add_verdicts(self, verdicts: Sequence[Verdict]) -> None:
         """Write verdicts down, for good when this returns.
@@ -92,7 +87,7 @@ class Evaluation:
 
     def metrics(self) -> dict[tuple[int, int], AnswerMetrics]:
         """The latest metrics of each answer by question and candidate, ordered by these."""
-        return _latest(self.folder / "metrics.jsonl", AnswerMetrics, lambda line: (line.question, line.candidate))
+        return latest(self.folder / "metrics.jsonl", AnswerMetrics, lambda line: (line.question, line.candidate))
 
     def add_metrics(self, metrics: Sequence[AnswerMetrics]) -> None:
         """Write automatic metrics down, for good when this returns.
@@ -209,12 +204,8 @@ def judging_alone(evaluation: Evaluation) -> Callable[[], None]:
     Raises:
         RunError: it is being judged already.
     """
-    lock = FileLock(evaluation.folder / "judging.lock", thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunError(f"{evaluation.id} is being judged just now. Wait until that is done, or stop it.") from error
-    return lock.release
+    busy = f"{evaluation.id} is being judged just now. Wait until that is done, or stop it."
+    return held(evaluation.folder / "judging.lock", busy)
 
 
 def delete_evaluation(home: Home, evaluation: Evaluation) -> None:
@@ -234,19 +225,3 @@ def delete_evaluation(home: Home, evaluation: Evaluation) -> None:
 def _newest_first(folders: Iterable[Path]) -> list[Evaluation]:
     found = [Evaluation(folder) for folder in folders]
     return sorted(found, key=lambda evaluation: (evaluation.created, evaluation.id), reverse=True)
-
-
-def _latest(file: Path, model: type[_Line], key: Callable[[_Line], _Key]) -> dict[_Key, _Line]:
-    """The last line of each key, ordered by key; lines of others and half lines are passed over."""
-    try:
-        content = file.read_bytes()
-    except FileNotFoundError:
-        return {}
-    latest: dict[_Key, _Line] = {}
-    for record in objects(finished(content)):
-        try:
-            line = model.model_validate(record)
-        except ValidationError:
-            continue
-        latest[key(line)] = line
-    return {known: latest[known] for known in sorted(latest)}

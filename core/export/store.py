@@ -25,7 +25,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
 from pydantic import ValidationError
 
 from core.compare.comparison import throw_away
@@ -34,6 +33,7 @@ from core.export.disk import check_disk
 from core.export.manifest import Manifest, sha256_of
 from core.export.parity_report import ParityReport
 from core.export.request import FORMS, GGUF_FORMS, ExportRequest, Form
+from core.locks import held
 from core.paths import Home, is_name, new_folder, storage_error, write_json
 from core.runs.files import EXPORT_LOCK, EXPORTS
 from core.runs.run import Run, find_run, list_runs
@@ -336,16 +336,8 @@ def writing_alone(export: Export) -> Callable[[], None]:
         RunError: it is being written already.
         StorageError: its folder cannot be written.
     """
-    lock = FileLock(export.folder / EXPORT_LOCK, thread_local=False)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout as error:
-        raise RunError(
-            f"{export.id} is being made or uploaded just now. Wait until that is done, or stop it."
-        ) from error
-    except OSError as error:
-        raise storage_error(error, export.folder / EXPORT_LOCK) or error from error
-    return lock.release
+    busy = f"{export.id} is being made or uploaded just now. Wait until that is done, or stop it."
+    return held(export.folder / EXPORT_LOCK, busy)
 
 
 def delete_export(home: Home, export: Export) -> None:
