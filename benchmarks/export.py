@@ -2,13 +2,16 @@
 and the seconds that the embedded model takes from safetensors to GGUF.
 
 Each is done in a process of its own, whose peak is read from the system; it holds PyTorch and the other libraries, too.
-The time is not held against llama.cpp's own converter, which is in none of the packages that the studio may use.
+Where `LLAMA_CPP_DIR` names a folder with llama.cpp's own `convert_hf_to_gguf.py`, that converts the embedded model as
+well, in turns with the studio's, both timed from the start of their process to its end, and their tensors are compared.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import statistics
 import subprocess
 import sys
 import time
@@ -17,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from gguf import GGUFReader
 from safetensors.torch import save_file
 
 from benchmarks import scratch_home
@@ -40,6 +44,8 @@ CONVERT_SECONDS = 5.0
 QUANTISE_SECONDS = 10.0
 """The most that it may take to make q4_k_m of the embedded model on two cores, the 16-bit file on the way included."""
 _PEAK = "VmHWM:"
+_UPSTREAM = "convert_hf_to_gguf.py"
+_TURNS = 3
 
 
 def measure(home: Home) -> dict[str, Any]:
@@ -54,6 +60,7 @@ def measure(home: Home) -> dict[str, Any]:
         peaks["quantise"] = _child("quantise", work.root / "merged-f16.gguf", work.root / "merged-q4_k_m.gguf")
         shard = max(file.stat().st_size for file in merged.glob("*.safetensors")) / 1e6
         f16, q4_k_m = conversions(home, work.root)
+        upstream = against_upstream(home, work.root)
     most = shard + BEYOND_SHARD_MB
     seconds = {"convert_seconds": f16["seconds"], "q4_k_m_seconds": f16["seconds"] + q4_k_m["seconds"]}
     allowed = {"convert_seconds": CONVERT_SECONDS, "q4_k_m_seconds": QUANTISE_SECONDS}
@@ -65,6 +72,7 @@ def measure(home: Home) -> dict[str, Any]:
         **peaks,
         "convert_embedded": f16,
         "quantise_embedded": q4_k_m,
+        **upstream,
         "met": {name: found <= allowed[name] for name, found in seconds.items()}
         | {f"{name}_memory": found["peak_mb"] <= most for name, found in peaks.items()},
     }
@@ -72,18 +80,57 @@ def measure(home: Home) -> dict[str, Any]:
 
 def conversions(home: Home, room: Path) -> tuple[dict[str, float], dict[str, float]]:
     """Writing the embedded model as a GGUF file with 16-bit weights, and that as q4_k_m: their seconds and peaks."""
-    embedded = prepared_folder(EMBEDDED_POLICY, home)
-    if embedded is None:
-        raise ModelError("The embedded model is not prepared. Run: python -m core prepare")
+    embedded = _embedded(home)
     f16 = room / "embedded-f16.gguf"
     return _child("convert", embedded, f16), _child("quantise", f16, room / "embedded-q4_k_m.gguf")
 
 
+def against_upstream(home: Home, room: Path) -> dict[str, Any]:
+    """The seconds of whole processes that convert the embedded model, the studio's and llama.cpp's; nothing without it.
+
+    llama.cpp's has its own `gguf` and `conversion` beside it, which must not be those of the studio's environment.
+    """
+    script = Path(os.environ.get("LLAMA_CPP_DIR", "")) / _UPSTREAM
+    if not script.is_file():
+        return {}
+    files = [room / "turn-studio.gguf", room / "turn-upstream.gguf"]
+    embedded = _embedded(home)
+    commands = [
+        [sys.executable, "-m", "benchmarks.export", "convert", embedded, files[0]],
+        [sys.executable, script, embedded, "--outfile", files[1], "--outtype", "f16"],
+    ]
+    seconds: list[list[float]] = [[], []]
+    for _ in range(_TURNS):
+        for file, command, taken in zip(files, commands, seconds, strict=True):
+            file.unlink(missing_ok=True)
+            start = time.perf_counter()
+            subprocess.run([str(part) for part in command], capture_output=True, check=True)
+            taken.append(time.perf_counter() - start)
+    mine, theirs = map(statistics.median, seconds)
+    found = {"studio_seconds": round(mine, 1), "llama_cpp_seconds": round(theirs, 1), "ratio": round(mine / theirs, 2)}
+    return {"against_llama_cpp": {**found, "same_tensors": _tensors(files[0]) == _tensors(files[1])}}
+
+
+def _tensors(file: Path) -> dict[str, tuple[Any, bytes]]:
+    """Each tensor's type and bytes, by its name."""
+    return {one.name: (one.tensor_type, one.data.tobytes()) for one in GGUFReader(file).tensors}
+
+
+def _embedded(home: Home) -> Path:
+    """The embedded model's folder.
+
+    Raises:
+        ModelError: it is not prepared.
+    """
+    folder = prepared_folder(EMBEDDED_POLICY, home)
+    if folder is None:
+        raise ModelError("The embedded model is not prepared. Run: python -m core prepare")
+    return folder
+
+
 def build_base(home: Home, folder: Path) -> list[Planned]:
     """Write a Llama in bfloat16 with the embedded model's tokenizer; all of it in one file, as hard as it gets."""
-    embedded = prepared_folder(EMBEDDED_POLICY, home)
-    if embedded is None:
-        raise ModelError("The embedded model is not prepared. Run: python -m core prepare")
+    embedded = _embedded(home)
     folder.mkdir()
     copy_tokenizer(embedded, None, folder)
     config = read_json(embedded / CONFIG)
