@@ -1,0 +1,178 @@
+"""Every function of core that writes, deletes or starts something asks who may, before it does anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.access.actors import ROLES, Actor, acting_as, identify_with
+from core.access.audit import read_log, verify
+from core.access.permissions import PERMISSIONS, Action
+from core.access.policy import grant, revoke
+from core.compare import asking, blind, comparison
+from core.data import saving
+from core.data.tables import Table
+from core.errors import AccessDenied
+from core.evaluate import evaluation
+from core.export import hub, store
+from core.export.store import Export
+from core.jobs import queue, supervisor
+from core.jobs.tasks import KINDS, NEEDS, create_task
+from core.lab import boards, votes
+from core.lab.vote_files import Vote
+from core.paths import PROJECT, Home
+from core.reward import custom_files, presets
+from core.runs import export, files, importing, labels
+from core.runs.run import Run
+from core.training import control
+from tests.build_calls import light_core, unguarded_writers, used_by
+
+FOLDER = Path("/nowhere")
+RUN = Run(FOLDER)
+VOTE = Vote("maria", 0.0, "bundled", "group", "a", "b")
+
+
+@dataclass(frozen=True)
+class Guarded:
+    """A function, what it needs, and a call of it with arguments that it has no use for before it has asked."""
+
+    function: Callable[..., Any]
+    action: Action
+    call: Callable[[], Any]
+
+
+def guarded(function: Callable[..., Any], action: Action, *arguments: Any) -> Guarded:
+    return Guarded(function, action, partial(function, *arguments))
+
+
+GUARDED = [
+    guarded(supervisor.start, "train.start", None, None),
+    guarded(supervisor.resume, "train.start", None, None),
+    guarded(supervisor.stop, "train.stop", RUN),
+    guarded(supervisor.stop_now, "train.stop", RUN),
+    guarded(queue.enqueue, "train.start", None, None),
+    guarded(queue.add, "train.start", None, None),
+    guarded(queue.remove, "train.stop", None, RUN),
+    guarded(control.pause, "train.pause", None),
+    guarded(control.unpause, "train.pause", None),
+    guarded(control.change_weights, "train.weights", None, None),
+    guarded(labels.change_label, "run.label", None),
+    guarded(files.delete_run, "run.delete", None, None),
+    guarded(importing.import_run, "run.import", None, None),
+    guarded(export.export_run, "run.export", None, None),
+    guarded(export.export_to_home, "run.export", None, None),
+    guarded(custom_files.add_custom, "reward.code", None, None, None),
+    guarded(presets.save_preset, "preset.save", None, None, None),
+    guarded(presets.delete_preset, "preset.delete", None, "robust"),
+    guarded(boards.save_board, "board.save", None, None, None),
+    guarded(boards.add_measures, "board.save", None, None, None),
+    guarded(boards.keep_copy, "board.save", None, None, None, None, None),
+    guarded(boards.delete_board, "board.delete", None, None),
+    guarded(votes.record_vote, "vote.cast", None, VOTE),
+    guarded(votes.record_ranking, "vote.cast", None, "maria", None, None, None),
+    guarded(blind.open_vote, "vote.cast", None, None),
+    guarded(blind.cast, "vote.cast", None, None, "maria", None, None),
+    guarded(blind.undo, "vote.cast", None, None, "maria"),
+    guarded(blind.end_vote, "vote.end", None, comparison.Comparison(FOLDER)),
+    guarded(comparison.create_comparison, "compare.ask", None, None),
+    guarded(comparison.delete_comparison, "comparison.delete", None, None),
+    guarded(asking.start_asking, "compare.ask", None, None),
+    guarded(evaluation.create_evaluation, "evaluation.create", None, None),
+    guarded(evaluation.delete_evaluation, "evaluation.delete", None, None),
+    guarded(store.create_export, "export.create", None, None),
+    guarded(Export.acknowledge, "export.create", Export(FOLDER)),
+    guarded(store.delete_export, "export.delete", None, None),
+    guarded(hub.start_push, "export.push", None, None, None, None),
+    guarded(Table.keep, "data.prepare", Table(FOLDER), None),
+    guarded(saving.save, "data.prepare", None, None, None, None),
+    guarded(grant, "access.change", None, "maria", "admin"),
+    guarded(revoke, "access.change", None, "maria"),
+    guarded(read_log, "audit.read", None),
+    guarded(verify, "audit.read", None),
+    *(Guarded(supervisor.start_task, NEEDS[kind], partial(supervisor.start_task, None, kind, {})) for kind in KINDS),
+]
+
+OPEN = {
+    "core.access.audit.record": "says what was done, by whomever",
+    "core.jobs.queue.go_on": "starts what somebody was allowed to queue, as them",
+    "core.jobs.queue.start_next": "starts what somebody was allowed to queue, as them",
+    "core.training.curves.rebuild": "draws the curves of a run again from its events",
+    "core.training.curves.opened": "draws the curves of a run again from its events",
+    "core.runs.results.results_of": "reads curves",
+    "core.evaluate.table.score_table": "writes nothing: pandas calls a change of names `rename`",
+    "core.paths.write_bytes": "puts an upload aside, which then is imported by who may",
+}
+"""What the user interface uses although it writes and nobody is asked, and why that does no harm."""
+
+
+def name_of(function: Callable[..., Any]) -> str:
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def too_little(action: Action) -> list[Actor]:
+    """An actor of each role that is not enough."""
+    return [Actor("ben", role, "proxy") for role in ROLES[: ROLES.index(PERMISSIONS[action].role)]]
+
+
+@pytest.mark.parametrize("case", GUARDED, ids=lambda case: f"{name_of(case.function)} {case.action}")
+def test_who_may_not_is_refused_before_anything_is_done(case: Guarded) -> None:
+    for actor in too_little(case.action):
+        with acting_as(actor), pytest.raises(AccessDenied, match=f"You are ben, with the role {actor.role}"):
+            case.call()
+    identify_with(lambda: None)
+    with pytest.raises(AccessDenied, match="not known who you are"):
+        case.call()
+
+
+def test_every_function_that_asks_stands_in_the_table() -> None:
+    about_access = {f"core.access.permissions.{name}" for name in ("allow_vote", "why_not")}
+    asking_functions = {function.name for function in light_core() if function.asks} - about_access
+    assert asking_functions == {name_of(case.function) for case in GUARDED}
+
+
+def test_the_user_interface_writes_only_through_functions_that_ask() -> None:
+    unguarded = unguarded_writers(light_core())
+    used = {
+        name: file.name
+        for folder in ("studio", "pages")
+        for file in sorted((PROJECT / folder).rglob("*.py"))
+        for name in used_by(file) & unguarded
+    }
+    assert {name: file for name, file in used.items() if name not in OPEN} == {}
+    assert set(OPEN) <= set(used), "an exception that nothing needs any more"
+
+
+def test_every_kind_of_task_says_what_it_needs() -> None:
+    assert set(NEEDS) == set(KINDS)
+
+
+def test_every_action_is_asked_for_somewhere() -> None:
+    in_the_studio: set[Action] = {"file.download"}
+    beside_another: set[Action] = set()
+    assert {case.action for case in GUARDED} | in_the_studio | beside_another == set(PERMISSIONS)
+
+
+@pytest.mark.parametrize(
+    ("actor", "refused"),
+    [
+        (Actor("maria", "viewer", "proxy"), False),
+        (Actor("ben", "editor", "proxy"), False),
+        (Actor("carl", "viewer", "proxy"), True),
+    ],
+    ids=["who started it", "who may start one", "anybody else"],
+)
+def test_a_task_is_stopped_by_who_started_it_and_who_may_start_one(home: Home, actor: Actor, refused: bool) -> None:
+    with acting_as(Actor("maria", "viewer", "proxy")):
+        task = create_task(home, "report", {})
+    with acting_as(actor):
+        if refused:
+            with pytest.raises(AccessDenied):
+                supervisor.stop(task)
+        else:
+            supervisor.stop(task)
+    assert task.stop_request.exists() is not refused
