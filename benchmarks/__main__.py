@@ -1,6 +1,6 @@
 """`python -m benchmarks [NAME …]`: run benchmarks and keep their results under `benchmarks/results/`.
 
-Without a name: step, scoring, weight_map, sliders, interface, preview, report, serving, evaluating, evidence,
+Without a name: step, scoring, weight_map, sliders, interface, load, preview, report, serving, evaluating, evidence,
 export.
 `learning` trains the demo four times, about half an hour. `long_run` first writes a run of a million steps, several
 minutes and 3 GB.
@@ -22,6 +22,7 @@ from benchmarks import (
     export,
     interface,
     learning,
+    load,
     long_run,
     preview,
     report,
@@ -42,6 +43,7 @@ BENCHMARKS: dict[str, Callable[[Home], dict[str, Any]]] = {
     "weight_map": weight_map.measure,
     "sliders": sliders.measure,
     "interface": interface.measure,
+    "load": load.measure,
     "long_run": long_run.measure,
     "preview": preview.measure,
     "report": report.measure,
@@ -57,6 +59,7 @@ USUAL = (
     "weight_map",
     "sliders",
     "interface",
+    "load",
     "preview",
     "report",
     "serving",

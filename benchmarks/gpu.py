@@ -10,6 +10,9 @@ wrote.
     live         seconds of a step with and without a page that is drawn anew once a second
     learning     200 steps of the `article` reward; the run is kept under DIR
     server       a vLLM server on a second GPU
+    distributed  two GPUs against one: tokens per second with as many completions for each, vLLM in both processes
+    distributed_curve
+                 two GPUs against one: the reward with the same completions a step; and where the model is spread
     answers      the model server: base and adapter of the newest run in DIR, asked one by one and all at once
 """
 
@@ -225,6 +228,76 @@ def server(home: Home, data: Path, out: Path) -> dict[str, Any]:
         }
 
 
+def distributed(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """Tokens a second of whole steps, writing, scoring and learning: two processes with a GPU each against one.
+
+    512 completions for each process keep its GPU busy. The learning rate is zero, so that lengths stay the same.
+    """
+    found = {}
+    with scratch_home(home) as work:
+        for processes in (1, 2):
+            changes = {
+                "train.steps": 8,
+                "train.processes": processes,
+                "train.prompts_per_step": 32 * processes,
+                "train.num_generations": 16,
+                "train.learning_rate": 0.0,
+            }
+            run = trained(work, configured(data, changes))
+            forget_scores(work)
+            found[str(processes)] = shared_step(run)
+    ratio = found["2"]["tokens_per_second"] / found["1"]["tokens_per_second"]
+    return {"by_processes": found, "two_over_one": round(ratio, 3), "met": {"at least 1.7 times": ratio >= 1.7}}
+
+
+def shared_step(run: Run) -> dict[str, Any]:
+    """The figures of a run whose step may be shared among processes; seconds of the parts are the first one's."""
+    metrics, seconds = latest_metrics(read_events(run.events))[WARM_UP:], wall_seconds(run)[WARM_UP:]
+    tokens = sum(m.completion_tokens for m in metrics) * run.config().train.completions_per_step
+    return {
+        "completions_per_step": run.config().train.completions_per_step,
+        "tokens_per_second": round(tokens / sum(seconds)),
+        "step_seconds": spread(seconds),
+        "generate_seconds": round(statistics.median(m.generate_seconds for m in metrics), 3),
+        "score_seconds": round(statistics.median(m.score_seconds for m in metrics), 3),
+        "update_seconds": round(statistics.median(m.update_seconds for m in metrics), 3),
+    }
+
+
+def distributed_curve(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """The same run by one process, by two with a copy each, and by two with a part each.
+
+    Completions are other ones, since each process has its own random numbers. So the curves are alike when the means of
+    their last ten steps differ by no more than two standard errors of such a difference, or 0.05.
+    """
+    rewards: dict[str, list[float]] = {}
+    ways = {"one": (1, "none"), "two": (2, "none"), "two_fsdp": (2, "fsdp")}
+    with scratch_home(home) as work:
+        for name, (processes, sharding) in ways.items():
+            changes = {
+                "train.steps": 30,
+                "train.processes": processes,
+                "train.sharding": sharding,
+                "train.lr_schedule": "constant",
+                "train.seed": 1,
+            }
+            run = trained(work, configured(data, changes))
+            rewards[name] = [m.reward for m in latest_metrics(read_events(run.events))]
+    noise = 2 * (statistics.variance(rewards["one"][-10:]) / 5) ** 0.5
+    apart = {
+        name: statistics.mean(curve[-10:]) - statistics.mean(rewards["one"][-10:]) for name, curve in rewards.items()
+    }
+    return {
+        "reward": {name: [round(value, 3) for value in curve] for name, curve in rewards.items()},
+        "last_ten_against_one": {name: round(value, 3) for name, value in apart.items() if name != "one"},
+        "two_standard_errors": round(noise, 3),
+        "met": {
+            "two processes learn as one does": abs(apart["two"]) <= max(noise, 0.05),
+            "a model in two parts learns as one does": abs(apart["two_fsdp"]) <= max(noise, 0.05),
+        },
+    }
+
+
 def answers(home: Home, data: Path, out: Path) -> dict[str, Any]:
     """Base and adapter from one copy of the weights: the first token, and 100 questions at once against one by one."""
     run = next(run for run in list_runs(home) if run.adapter.is_dir())
@@ -311,7 +384,8 @@ def pack(run: Run, out: Path) -> None:
 
 
 PARTS: Mapping[str, Callable[[Home, Path, Path], dict[str, Any]]] = {
-    function.__name__: function for function in (step, generation, unsloth, live, learning, server, answers)
+    function.__name__: function
+    for function in (step, generation, unsloth, live, learning, server, distributed, distributed_curve, answers)
 }
 
 

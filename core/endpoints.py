@@ -1,5 +1,9 @@
-"""Which addresses may be asked with a key. Both come from the environment wherever they matter: a configuration, which
-anyone may send, can name neither a key nor a place that the key has not been meant for."""
+"""Which addresses may be asked, with which key, and which machines they may lead to.
+
+Addresses and keys come from the environment wherever they matter: a configuration, which anyone may send, can name
+neither a key nor a place that it has not been meant for. A name is only as good as the machine that it leads to, so
+each connection asks `may_connect` as well.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import ipaddress
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
 from core.addresses import plain_address
@@ -19,6 +24,14 @@ BASE_URL = "OPENAI_BASE_URL"
 OPENAI = "https://api.openai.com/v1"
 NO_KEY = "none"
 """Sent in place of a key to a server on this machine; the client library wants one."""
+IDENTITY = "GRPO_STUDIO_IDENTITY"
+"""The environment variable that says how people sign in: `local`, `proxy` or `oidc`; see `studio.identity`."""
+TRUSTED_PROXY = "GRPO_STUDIO_TRUSTED_PROXY"
+
+_METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254")))
+"""Where clouds hand out credentials of a machine, besides the link-local 169.254.169.254."""
+_TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
+"""IPv6 addresses that a network translates to IPv4 (RFC 6052)."""
 
 
 @dataclass(frozen=True)
@@ -41,17 +54,17 @@ class Purpose:
 def endpoint_key(address: str, purpose: Purpose, environment: Mapping[str, str] = os.environ) -> str:
     """The key that is sent to `address`, a plain one.
 
-    A key goes to OpenAI and to addresses that the environment names. A server on this machine may be asked as well, but
-    gets no key: whoever can send a configuration chooses its port.
+    A key goes to OpenAI and to addresses that the environment names. Where the studio serves one person, a server on
+    this machine may be asked as well, but gets no key: whoever can send a configuration chooses its port. Where it
+    serves several, this machine's ports are not everybody's.
 
     Raises:
         ConfigError: the environment does not allow the address, there is no key for it, or the environment's own
             address is none.
     """
-    listed = [url.strip() for url in environment.get(ENDPOINTS, "").split(",")]
-    trusted = _plain(address) in {_plain(url) for url in (OPENAI, own_address(environment), *listed)}
-    local = _is_loopback(urlsplit(address).hostname or "")
-    if not trusted and not local:
+    trusted = _plain(address) in {_plain(OPENAI), *_named(environment)}
+    local = is_loopback(urlsplit(address).hostname or "")
+    if not trusted and not (local and not serves_several(environment)):
         raise ConfigError(
             f"{purpose.field} is {address!r}, and {purpose.name}'s key is only sent to addresses that the environment "
             f"allows. Whoever runs the studio can add it to {ENDPOINTS}{purpose.own}."
@@ -80,11 +93,69 @@ def own_address(environment: Mapping[str, str] = os.environ) -> str:
         raise ConfigError(said) from None
 
 
-def _is_loopback(host: str) -> bool:
+def may_connect(url: str, machine: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether the name in `url` may lead to `machine`, an address as the resolver gave it.
+
+    A name of this machine leads to this machine. One that the environment lists may lead into the own network. OpenAI's
+    leads to the public internet. None leads to link-local addresses, among them those at which clouds hand out
+    credentials, unless the environment lists that very address.
+
+    >>> may_connect("https://api.openai.com/v1", "10.0.0.8", {})
+    False
+    >>> may_connect("https://llm.example.org/v1", "10.0.0.8", {ENDPOINTS: "https://llm.example.org/v1"})
+    True
+    >>> may_connect("https://llm.example.org/v1", "169.254.169.254", {ENDPOINTS: "https://llm.example.org/v1"})
+    False
+    """
+    found = _unwrapped(ipaddress.ip_address(machine.partition("%")[0]))
+    host = urlsplit(url).hostname or ""
+    named = _plain(url) in _named(environment)
+    if named and host == str(found):
+        return True
+    if found in _METADATA or found.is_link_local or found.is_multicast or found.is_unspecified:
+        return False
+    if is_loopback(host):
+        return found.is_loopback
+    return named or found.is_global
+
+
+def serves_several(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether people sign in, so that what one of them asks for need not be meant for all."""
+    return environment.get(IDENTITY, "").strip() in ("proxy", "oidc") or behind_proxy(environment)
+
+
+def behind_proxy(environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a proxy that is trusted stands in front of the studio."""
+    chosen = environment.get(IDENTITY, "").strip()
+    return chosen == "proxy" or (not chosen and environment.get(TRUSTED_PROXY, "").strip() == "1")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host's name or address is one of this machine's own.
+
+    >>> is_loopback("localhost"), is_loopback("127.0.0.2"), is_loopback("example.org")
+    (True, True, False)
+    """
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _named(environment: Mapping[str, str]) -> set[str]:
+    """What whoever runs the studio has named, in the spelling in which two are compared."""
+    listed = [url.strip() for url in environment.get(ENDPOINTS, "").split(",") if url.strip()]
+    own = [own_address(environment)] if environment.get(BASE_URL, "").strip() else []
+    return {_plain(url) for url in (*listed, *own)}
+
+
+def _unwrapped(address: IPv4Address | IPv6Address) -> IPv4Address | IPv6Address:
+    """An IPv4 address that is written as one of IPv6, as itself: such spellings pass for public ones."""
+    if not isinstance(address, IPv6Address):
+        return address
+    if address in _TRANSLATED:
+        return IPv4Address(int(address) & 0xFFFFFFFF)
+    return address.ipv4_mapped or address.sixtofour or (address.teredo[1] if address.teredo else address)
 
 
 def _plain(url: str) -> str:

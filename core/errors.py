@@ -12,6 +12,7 @@ any other exception is a defect of the studio and goes to the log with its trace
       RewardError   a custom reward or the judge is broken
       OutOfMemory   a job asks for more memory than there is
       Diverged      a training run's numbers are no longer finite
+      AccessDenied  whoever asks may not do that
 """
 
 import re
@@ -66,6 +67,10 @@ def lacks_memory(error: BaseException) -> bool:
 
 class Diverged(StudioError):
     """The loss of a training run or its gradient is no longer a finite number."""
+
+
+class AccessDenied(StudioError):
+    """Whoever asks may not do that; the message says who they are and which role may."""
 
 
 class MissingColumn(RewardError):

@@ -85,7 +85,7 @@ def objects(chunk: bytes) -> Iterator[dict[str, Any]]:
     for line in chunk.split(b"\n"):
         try:
             record = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # the second is what very deep brackets come to
             continue
         if isinstance(record, dict):
             yield record

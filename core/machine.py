@@ -26,6 +26,8 @@ PACKAGES = (
     "vllm",
     "unsloth",
     "bitsandbytes",
+    "deepspeed",
+    "ray",
 )
 _MIB = 2**20
 _VISIBLE = "CUDA_VISIBLE_DEVICES"

@@ -30,6 +30,16 @@ def duration(seconds: float | None) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def disk_size(count: int) -> str:
+    """A number of bytes on a disk, as people say it.
+
+    >>> disk_size(1_234_567), disk_size(5_000_000_000)
+    ('1.2 MB', '5.0 GB')
+    """
+    unit, name = (1e9, "GB") if count >= 1e9 else (1e6, "MB")
+    return f"{count / unit:.1f} {name}"
+
+
 def sparkline(values: Sequence[float], width: int = 30) -> str:
     """A curve in one line of text, at most `width` characters wide; each stands for the mean of its share of values.
 

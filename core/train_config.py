@@ -19,6 +19,11 @@ Generation = Literal["auto", "plain", "vllm", "vllm_server"]
 another GPU (`vllm_server`), or vLLM in the process where it is there (`auto`)."""
 Quantization = Literal["none", "8bit", "4bit"]
 """How the frozen weights under the adapter are held: as they are, or by bitsandbytes."""
+Sharding = Literal["none", "fsdp", "zero3"]
+"""How the model is spread over several training processes: a whole copy in each (`none`), or a part in each, by PyTorch
+(`fsdp`) or by DeepSpeed (`zero3`)."""
+Cluster = Literal["none", "ray"]
+"""Where training processes run: on this machine, or on the machines of a Ray cluster."""
 Switch = Literal["auto", "on", "off"]
 Scaling = Literal["group", "batch", "none"]
 """What advantages are divided by; see `core.reward.advantages`, which computes them as TRL does."""
@@ -43,6 +48,10 @@ class TrainConfig(Settings):
 
     backend: Backend = "trl"
     generation: Generation = "auto"
+    processes: int = Field(default=1, ge=1, le=1024)
+    """Training processes that share a step: one for each GPU; any number on a processor."""
+    sharding: Sharding = "none"
+    cluster: Cluster = "none"
 
     steps: int = Field(ge=1, le=1_000_000)
     prompts_per_step: int = Field(default=1, ge=1, le=1024)
@@ -116,3 +125,8 @@ class TrainConfig(Settings):
     def completions_per_step(self) -> int:
         """How many completions a step samples, scores and learns from."""
         return self.prompts_per_step * self.num_generations
+
+    @property
+    def completions_per_process(self) -> int:
+        """How many of them one training process samples, scores and learns from: whole groups."""
+        return self.completions_per_step // self.processes

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.errors import StudioError
 from studio import (
+    access,
     data_columns,
     data_draft,
     data_prepared,
@@ -19,6 +20,14 @@ from studio import (
 )
 
 home = settings.open_home()
+
+st.title("Data", anchor=False)
+st.write("What the model will be trained on, seen before it is trained. Everything is kept as you go.")
+if access.refuse("data.prepare"):
+    st.subheader("Prepared data sets", anchor=False)
+    data_prepared.listed(home)
+    st.stop()
+
 table, missing = None, None
 try:
     table = state.chosen_table(home)
@@ -27,9 +36,6 @@ except StudioError as error:
 if table:
     data_draft.begin(table)
 steps = data_steps.look(home, table)
-
-st.title("Data", anchor=False)
-st.write("What the model will be trained on, seen before it is trained. Everything is kept as you go.")
 data_steps.overview(steps)
 if missing:
     output.problem(missing)

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from core.runs.run import list_runs
-from studio import live, navigation, overview, run_actions, settings, state
+from studio import live, navigation, overview, resume_offer, run_actions, settings, state
 
 home = settings.open_home()
 run_actions.go_on(home)
@@ -15,6 +15,8 @@ st.write(
 )
 if st.button("Start a training run", type="primary", icon=":material/play_arrow:", key="start_new"):
     st.switch_page(navigation.TRAIN.path, query_params=state.new_run_query())
+
+resume_offer.draw(home)
 
 st.subheader("This machine", anchor=False)
 overview.machine_facts(home)

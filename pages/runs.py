@@ -4,6 +4,7 @@ import streamlit as st
 
 from core.runs.run import list_runs
 from studio import (
+    access,
     live,
     output,
     overview,
@@ -26,7 +27,7 @@ if compared:
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("Runs", anchor=False)
-    if st.button("Bring in a zip", icon=":material/upload_file:", key="runs.import"):
+    if access.button("run.import", "Bring in a zip", icon=":material/upload_file:", key="runs.import"):
         runs_zips.bring_in(home)
 if not list_runs(home):
     overview.empty_list()

@@ -15,5 +15,4 @@ if ! free=$(.venv/bin/python scripts/free_port.py "$port"); then
 fi
 
 .venv/bin/python -m core prepare
-exec .venv/bin/python -m streamlit run studio/app.py --server.address 127.0.0.1 --server.port "$port" \
-    --server.showEmailPrompt false --browser.gatherUsageStats false
+exec .venv/bin/python scripts/serve.py 127.0.0.1 "$port"

@@ -1,7 +1,7 @@
 """Keeps Python's garbage collector from walking over what stays anyway.
 
-Streamlit collects after every run of a page or a part. With pandas loaded a collection walks 140,000 objects in 70 ms,
-six times what drawing a live run costs, and takes that time from the training on the same processor.
+With pandas loaded a full collection walks 140,000 objects in 70 ms, six times what drawing a live run costs. Meanwhile
+no session goes on, and the training on the same processor does without that time.
 """
 
 from __future__ import annotations

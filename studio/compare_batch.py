@@ -11,7 +11,6 @@ from core.compare.answering import places_to_ask, to_score
 from core.compare.batch import KIND, batch_task, start_batch
 from core.compare.comparison import ComparedAnswer, Comparison, Question, create_comparison, make_request
 from core.errors import StudioError
-from core.jobs import supervisor
 from core.jobs.folder import Status
 from core.jobs.tasks import Task
 from core.paths import Home
@@ -141,17 +140,8 @@ def _bar(task: Task, comparison: Comparison) -> None:
     status = task.status()
     if not status.live:
         st.rerun()
-    with st.container(horizontal=True, vertical_alignment="center"):
-        left = seconds_left(status, compare_answers.answers(comparison), time.time())
-        st.progress(data_tasks.part_done(status), text=output.escape(progress_text(status, left)))
-        st.button(
-            "Stop",
-            icon=":material/stop_circle:",
-            key="compare.batch.stop",
-            disabled=status.state == "stopping",
-            on_click=_stop,
-            args=(task,),
-        )
+    left = seconds_left(status, compare_answers.answers(comparison), time.time())
+    data_tasks.bar(task, status, progress_text(status, left), "compare.batch.stop")
 
 
 def seconds_left(status: Status, answers: Sequence[ComparedAnswer], now: float) -> float | None:
@@ -176,13 +166,6 @@ def progress_text(status: Status, left: float | None) -> str:
     counted = [f"{status.done:,} of {status.total:,} answers"] if status.total else []
     remaining = [] if left is None else [f"about {duration(max(left, 1.0))} left"]
     return " · ".join([phase[0].upper() + phase[1:], *counted, *remaining])
-
-
-def _stop(task: Task) -> None:
-    try:
-        supervisor.stop(task)
-    except StudioError:  # it has just ended by itself
-        return
 
 
 def _ended(home: Home, opened: Opened, task: Task | None) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
 import streamlit as st
 
+from core.access.actors import current_actor
+from core.access.starters import starter_of
 from core.compare.blind import cast, end_vote, everybody, next_ballot, progress, undo
 from core.compare.blind_ballots import Ballot, Shown
 from core.compare.blind_votes import LONGEST_REASON, BlindVote, Choice, ended_at, opened_vote
@@ -14,12 +14,19 @@ from core.content_hash import content_hash
 from core.errors import StudioError
 from core.lab.vote_files import rater_name
 from core.paths import Home
-from studio import compare_blind_open, compare_blind_results, compare_card, dialogs, lab_state, live, output, state
+from studio import (
+    access,
+    compare_blind_open,
+    compare_blind_results,
+    compare_card,
+    dialogs,
+    identity,
+    lab_state,
+    live,
+    output,
+    state,
+)
 
-TRUSTED_PROXY = "GRPO_STUDIO_TRUSTED_PROXY"
-"""The environment variable that is 1 where everybody comes through a proxy that says who they are."""
-_USER = "Remote-User"
-"""The header in which such a proxy says it."""
 _CHOICES: tuple[tuple[Choice, str, str, str], ...] = (
     ("left", "Left is better", ":material/arrow_back:", "1"),
     ("right", "Right is better", ":material/arrow_forward:", "2"),
@@ -44,23 +51,27 @@ def draw(home: Home, comparison: Comparison) -> None:
 
 def _vote(home: Home, comparison: Comparison, vote: BlindVote) -> None:
     """Who votes, the button that ends the vote, and the ballot."""
-    trusted = os.environ.get(TRUSTED_PROXY) == "1"
     left, right = st.columns([3, 1], vertical_alignment="bottom")
     with left:
-        name = _from_proxy() if trusted else _typed()
+        name = _signed_in() if identity.tells_apart() else _typed()
     with right:
-        if st.button("End the vote", key="blind.end", icon=":material/flag:", width="stretch"):
+        if access.button(
+            "vote.end",
+            "End the vote",
+            key="blind.end",
+            icon=":material/flag:",
+            width="stretch",
+            owner=starter_of(comparison.folder),
+        ):
             _confirm_end(home, comparison)
     if name.strip():
         live.refreshing(_ballot, None, home, comparison, vote, rater_name(name))
-    elif trusted:
-        output.warning("The sign-in service in front of the studio does not say who you are, so you cannot vote here.")
     else:
         st.info("Type your name first. You can leave at any time and go on later.", icon=":material/badge:")
 
 
-def _from_proxy() -> str:
-    name = st.context.headers.get(_USER) or ""
+def _signed_in() -> str:
+    name = current_actor().name
     output.labelled("You vote as", name)
     return name
 

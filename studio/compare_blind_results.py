@@ -19,7 +19,7 @@ from core.compare.comparison import Comparison
 from core.jobs.tasks import newest_task
 from core.lab.fit_result import Kappa
 from core.paths import Home
-from studio import compare_names, data_tasks, output
+from studio import access, compare_names, data_tasks, output
 from studio.charts import GREY, INDIGO, TEAL
 
 _KIND = "blind_results"
@@ -241,9 +241,9 @@ def _reasons(comparison: Comparison, names: Sequence[str]) -> None:
 def _downloads(comparison: Comparison) -> None:
     with st.container(horizontal=True):
         for ending, mime, text in (("csv", "text/csv", export_csv), ("jsonl", "application/jsonl", export_jsonl)):
-            st.download_button(
+            access.download_button(
                 f"All ballots as {ending.upper()}",
-                data=partial(_encoded, text, comparison, ending),
+                partial(_encoded, text, comparison, ending),
                 file_name=f"{comparison.id}-votes.{ending}",
                 mime=mime,
                 key=f"blind.download.{ending}",

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.compare.comparison import delete_comparison
 from core.paths import Home
-from studio import dialogs
+from studio import access, dialogs
 from studio.compare_open import Opened
 
 
@@ -18,7 +18,7 @@ def button(home: Home, opened: Opened, close: Callable[[None], None]) -> None:
     Args:
         close: takes what was open out of the address.
     """
-    if st.button("Delete", icon=":material/delete:", key="compare.delete", type="tertiary"):
+    if access.button("comparison.delete", "Delete", icon=":material/delete:", key="compare.delete", type="tertiary"):
         dialogs.ask(
             "Delete these answers?",
             ":material/delete:",

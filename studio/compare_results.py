@@ -14,6 +14,7 @@ from core.compare.comparison import ComparedAnswer, ComparisonRequest
 from core.paths import Home
 from core.text import neutral_cell
 from studio import (
+    access,
     compare_answers,
     compare_columns,
     compare_delete,
@@ -224,9 +225,9 @@ def actions(home: Home, opened: Opened) -> None:
             help="By language models as judges or by automatic metrics, with intervals, tests and a report.",
         ):
             st.switch_page(navigation.EVALUATE.path, query_params=evaluate_state.batch_query(opened.id))
-        st.download_button(
+        access.download_button(
             "Answers as CSV",
-            data=partial(csv, results),  # made when it is clicked
+            partial(csv, results),
             file_name=f"{opened.id}.csv",
             mime="text/csv",
             icon=":material/download:",

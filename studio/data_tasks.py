@@ -8,12 +8,13 @@ from typing import Any
 
 import streamlit as st
 
+from core.access.starters import starter_of
 from core.errors import RunError, StudioError
 from core.jobs import supervisor
 from core.jobs.folder import Status
-from core.jobs.tasks import REQUEST, Task
+from core.jobs.tasks import NEEDS, REQUEST, Task
 from core.paths import Home, is_name
-from studio import live, output, settings, state
+from studio import access, live, output, settings, state
 
 
 def find(home: Home, task_id: str) -> Task | None:
@@ -87,13 +88,26 @@ def _bar(task: Task) -> None:
     status = task.status()
     if not status.live:
         st.rerun()
+    bar(task, status, progress_text(status), f"stop {task.id}")
+
+
+def bar(task: Task, status: Status, text: str, key: str) -> None:
+    """How far a task is, beside a button that stops it.
+
+    Args:
+        status: of the task, perhaps with counts that it does not know itself.
+        text: what it is busy with; text from outside.
+        key: of the button.
+    """
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.progress(part_done(status), text=output.escape(progress_text(status)))
-        st.button(
+        st.progress(part_done(status), text=output.escape(text))
+        access.button(
+            NEEDS[task.kind()],
             "Stop",
             icon=":material/stop_circle:",
-            key=f"stop {task.id}",
+            key=key,
             disabled=status.state == "stopping",
+            owner=starter_of(task.folder),
             on_click=_stop,
             args=(task,),
         )

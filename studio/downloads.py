@@ -1,8 +1,9 @@
 """Hands out files of any size straight from the disk.
 
 `st.download_button` reads a file into the memory of the studio and keeps it there while the page is open. The address
-of a download here is signed, so that it opens nothing but what a page has offered, and holds until the studio ends. A
-download that broke off goes on where it was (HTTP ranges); only a zip, which is made while it is sent, begins anew.
+of a download here is signed, so that it opens nothing but what a page has offered, only for whom it was offered, and
+only for some hours. A download that broke off goes on where it was (HTTP ranges); only a zip, which is made while it is
+sent, begins anew.
 """
 
 from __future__ import annotations
@@ -13,25 +14,31 @@ from pathlib import Path
 from typing import Literal
 
 import streamlit as st
-from itsdangerous import BadSignature, URLSafeSerializer
+from itsdangerous import BadSignature, URLSafeTimedSerializer
 from pydantic import BaseModel, ConfigDict, ValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from core.errors import DataError, StudioError
+from core.access.actors import Actor, Source, acting_as
+from core.access.audit import record
+from core.access.permissions import allow
+from core.errors import AccessDenied, DataError, StudioError
 from core.export.manifest import FileEntry
 from core.export.store import Export, find_export
 from core.export.zip_stream import NO_TEXTS, zip_stream
 from core.paths import Home, inside
-from studio import settings
+from studio import access, identity, settings
 
 _PATH = "downloads"
-_SIGNED = URLSafeSerializer(secrets.token_bytes(32), salt=_PATH)
+_SIGNED = URLSafeTimedSerializer(secrets.token_bytes(32), salt=_PATH)
 SUMS = "SHA256SUMS"
 """In the zip of a whole export: what `sha256sum --check` reads, to see whether everything arrived as it was made."""
+_HOURS = 12
+"""How long an address holds."""
 _GONE = "This file is not offered any more. Open the page Export again and choose it there."
+_OTHER = "This address was made for somebody else. Open the page Export yourself and choose the file there."
 _HEADERS = {
     "Content-Encoding": "identity",  # weights do not get smaller, and trying takes a core
     "X-Content-Type-Options": "nosniff",
@@ -47,6 +54,8 @@ class Download(BaseModel):
         run, export: whose export it is.
         path: of the file, or of the folder that is packed, inside the export's folder.
         form: whether it is sent as it is, or packed.
+        name, source: whom it is offered to, and how they are known.
+        browser: a mark of the browser in which they are signed in; see `studio.identity.browser_mark`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -55,6 +64,9 @@ class Download(BaseModel):
     export: str
     path: str
     form: Literal["file", "zip"] = "file"
+    name: str
+    source: Source
+    browser: str = ""
 
 
 def button(
@@ -72,13 +84,33 @@ def button(
     Args:
         path: inside the export's folder; `.` is all of it.
     """
+    offer = access.needs("file.download", help=help_text)
     st.link_button(
         label,
-        address(Download(run=export.run_id, export=export.id, path=path, form="zip" if packed else "file")),
+        "" if offer.disabled else address(offered(export, path, packed)),
         icon=icon,
         key=key,
         type="primary" if primary else "secondary",
-        help=help_text,
+        help=offer.help,
+        disabled=offer.disabled,
+    )
+
+
+def offered(export: Export, path: str, packed: bool = False) -> Download:
+    """A file of an export, or a folder of it as a zip, for whoever asks now.
+
+    Raises:
+        AccessDenied: they may not download files.
+    """
+    actor = allow("file.download")
+    return Download(
+        run=export.run_id,
+        export=export.id,
+        path=path,
+        form="zip" if packed else "file",
+        name=actor.name,
+        source=actor.source,
+        browser=identity.browser_mark(st.context.cookies),
     )
 
 
@@ -99,10 +131,43 @@ def routes() -> list[Route]:
 
 async def _answer(request: Request) -> Response:
     try:
-        wanted = Download.model_validate(_SIGNED.loads(request.path_params["signed"]))
-        return await run_in_threadpool(_response, settings.open_home(), wanted, request.method == "HEAD")
+        wanted = Download.model_validate(_SIGNED.loads(request.path_params["signed"], max_age=_HOURS * 3600))
+        actor = _asking(wanted, request)
+        return await run_in_threadpool(_allowed, settings.open_home(), wanted, actor, request)
+    except AccessDenied as error:
+        return PlainTextResponse(str(error), status_code=403)
     except (BadSignature, ValidationError, StudioError, OSError):
         return PlainTextResponse(_GONE, status_code=404)
+
+
+def _asking(wanted: Download, request: Request) -> Actor:
+    """Whoever the address was made for, when it is they who ask, with the role that they have now.
+
+    Raises:
+        AccessDenied: somebody else asks, or they have signed out.
+    """
+    if wanted.source == "proxy" and identity.from_proxy(request.headers.getlist(identity.USER_HEADER)) != wanted.name:
+        raise AccessDenied(_OTHER)
+    if wanted.source == "oidc" and identity.browser_mark(request.cookies) != wanted.browser:
+        raise AccessDenied(_OTHER)
+    return Actor(wanted.name, identity.role_for(wanted.name, wanted.source), wanted.source)
+
+
+def _allowed(home: Home, wanted: Download, actor: Actor, request: Request) -> Response:
+    """What is sent to somebody who may have it, which is written into the audit log.
+
+    Raises:
+        AccessDenied: they may not any more.
+        StudioError, OSError: as `_response` raises them.
+    """
+    with acting_as(actor):
+        allow("file.download")
+        only_headers = request.method == "HEAD"
+        response = _response(home, wanted, only_headers)
+        if not only_headers and response.status_code < 400:
+            part = request.headers.get("range", "all")
+            record(home, "file.download", wanted.export, run=wanted.run, path=wanted.path, form=wanted.form, part=part)
+    return response
 
 
 def _response(home: Home, wanted: Download, only_headers: bool) -> Response:

@@ -23,11 +23,11 @@ from studio import (
     compare_settings,
     compare_state,
     compare_who,
-    evaluate_list,
     evaluate_state,
     navigation,
     output,
     state,
+    words,
 )
 from studio.compare_settings import Terms
 from studio.evaluate_tables import kind_text
@@ -184,7 +184,7 @@ def _kept(home: Home) -> Answers | None:
             st.switch_page(navigation.COMPARE.path, query_params={"view": compare_state.BATCH})
         return None
     told = {line.comparison.id: f"{line.title} · {line.created:%d %b %Y, %H:%M}" for line in lines}
-    titles = evaluate_list.told_apart(told)
+    titles = words.told_apart(told)
     wanted = evaluate_state.wanted_batch()
     current = wanted if wanted in titles else lines[0].comparison.id
     comparison = next(line.comparison for line in lines if line.comparison.id == current)

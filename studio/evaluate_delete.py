@@ -6,13 +6,13 @@ import streamlit as st
 
 from core.evaluate.evaluation import delete_evaluation
 from core.paths import Home
-from studio import dialogs, evaluate_state
+from studio import access, dialogs, evaluate_state
 from studio.evaluate_open import Opened
 
 
 def button(home: Home, found: Opened) -> None:
     """A button that asks first."""
-    if st.button("Delete", icon=":material/delete:", key="evaluate.delete", type="tertiary"):
+    if access.button("evaluation.delete", "Delete", icon=":material/delete:", key="evaluate.delete", type="tertiary"):
         dialogs.ask(
             "Delete this evaluation?",
             ":material/delete:",

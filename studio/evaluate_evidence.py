@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.evaluate.report import FILES, PACK, REPORT, report_folder
 from core.paths import Home
-from studio import evaluate_delete, evaluate_open, evaluate_progress
+from studio import access, evaluate_delete, evaluate_open, evaluate_progress
 from studio.evaluate_open import Opened
 
 _MIMES = {
@@ -77,9 +77,9 @@ def _single(found: Opened, files: list[Path]) -> None:
 
 
 def _download(found: Opened, file: Path, label: str, icon: str, primary: bool = False) -> None:
-    st.download_button(
+    access.download_button(
         label,
-        data=file.read_bytes,  # called when it is clicked
+        file.read_bytes,
         file_name=f"{found.id}-{file.name}",
         mime=_MIMES.get(file.suffix, "application/octet-stream"),
         icon=icon,

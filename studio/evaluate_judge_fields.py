@@ -73,8 +73,8 @@ def _speed(number: int) -> dict[str, float | int | None]:
             step=10,
             key=state.begin(_key(number, "per_minute"), usual.per_minute),
             persist_state="session",
-            help="The limit of requests of your account with the service, if it has one. What the service refuses is "
-            "asked again on top of it, so stay a little below.",
+            help="The limit of requests of your account with the service, if it has one. Requests that the service has "
+            "refused and that are made again count, too.",
         ),
         "seconds": st.number_input(
             "Longest wait for a reply, in seconds",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +12,7 @@ import streamlit as st
 from core.errors import StudioError
 from core.evaluate.evaluation import list_evaluations
 from core.paths import Home
-from studio import evaluate_open, evaluate_state, evaluate_tables, output
+from studio import evaluate_open, evaluate_state, evaluate_tables, output, words
 from studio.evaluate_open import Opened
 
 _SHOWN = 100
@@ -65,20 +63,8 @@ def selector(found: list[Line], current: Opened | None) -> None:
     titles = {line.found.id: f"{line.title} · {line.created:%d %b %Y, %H:%M}" for line in found}
     if current:
         titles.setdefault(current.id, current.request.title or current.id)
-    titles = told_apart(titles)
+    titles = words.told_apart(titles)
     evaluate_state.evaluation_selector(titles, current.id if current else None)
-
-
-def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
-    """Titles by id, those that several share with the end of the id: a box knows its options by what they read.
-
-    >>> told_apart({"eval-1": "Ward", "eval-2": "Ward", "eval-3": "Clinic"})
-    {'eval-1': 'Ward (1)', 'eval-2': 'Ward (2)', 'eval-3': 'Clinic'}
-    """
-    counts = Counter(titles.values())
-    return {
-        name: title if counts[title] == 1 else f"{title} ({name.rpartition('-')[2]})" for name, title in titles.items()
-    }
 
 
 def draw(found: list[Line]) -> None:

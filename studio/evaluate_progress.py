@@ -15,12 +15,11 @@ from core.evaluate.calls import calls_of
 from core.evaluate.metrics import needs_measuring
 from core.evaluate.task import KIND, evaluation_task, start_evaluation
 from core.evaluate.verdicts import Outcome
-from core.jobs import supervisor
 from core.jobs.folder import Status
 from core.jobs.tasks import Task
 from core.paths import Home
 from core.text import duration
-from studio import compare_answers, data_tasks, evaluate_open, live, output, settings, state
+from studio import access, compare_answers, data_tasks, evaluate_open, live, output, settings, state
 from studio.evaluate_open import Opened
 
 _PHASES = {
@@ -58,16 +57,7 @@ def _under_way(task: Task, found: Opened) -> None:
         st.rerun()
     status = _with_scored(status, found)
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(data_tasks.part_done(status), text=output.escape(progress_text(status)))
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                key="evaluate.stop",
-                disabled=status.state == "stopping",
-                on_click=_stop,
-                args=(task,),
-            )
+        data_tasks.bar(task, status, progress_text(status), "evaluate.stop")
         if status.phase == "judging":
             st.caption(" · ".join([*_counted(found), *_time_left(found, status)]))
 
@@ -124,13 +114,6 @@ def seconds_left(status: Status, times: list[float], now: float) -> float | None
     return (status.total - status.done) * (now - min(fresh)) / len(fresh)
 
 
-def _stop(task: Task) -> None:
-    try:
-        supervisor.stop(task)
-    except StudioError:  # it has just ended by itself
-        return
-
-
 def _ended(home: Home, found: Opened, task: Task | None) -> None:
     """Why answers or verdicts are missing, when some are, with a button to get them."""
     problem = state.refusal(found.id)
@@ -148,7 +131,8 @@ def _ended(home: Home, found: Opened, task: Task | None) -> None:
             count_again(home, found, "evaluate.count_new")
         return
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.button(
+        access.button(
+            "evaluation.create",
             "Go on" if missing else "Count again",
             icon=":material/play_arrow:",
             type="primary",
@@ -174,7 +158,8 @@ def _missing(found: Opened) -> int:
 
 def count_again(home: Home, found: Opened, key: str, disabled: bool = False) -> None:
     """A button that counts the statistics and writes the report anew."""
-    st.button(
+    access.button(
+        "evaluation.create",
         "Count again",
         icon=":material/refresh:",
         key=key,

@@ -10,7 +10,7 @@ from core.evaluate.evaluation import create_evaluation
 from core.evaluate.request import EvaluationRequest, make_evaluation_request
 from core.evaluate.task import start_evaluation
 from core.paths import Home
-from studio import evaluate_answers, evaluate_cost, evaluate_judges, evaluate_state, forms, output, state
+from studio import access, evaluate_answers, evaluate_cost, evaluate_judges, evaluate_state, forms, output, state
 from studio.evaluate_answers import Answers
 from studio.evaluate_judges import Judging
 
@@ -66,7 +66,8 @@ def _request(answers: Answers, judging: Judging) -> EvaluationRequest:
 def _start_row(home: Home, answers: Answers, request: EvaluationRequest, judging: Judging) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         title = forms.text("Name", _TITLE, _usual_title(answers, request), "What the list calls it.", max_chars=200)
-        started = st.button(
+        started = access.button(
+            "evaluation.create",
             "Start",
             icon=":material/play_arrow:",
             type="primary",

@@ -11,7 +11,7 @@ from core.config import Tags
 from core.errors import StudioError
 from core.export.parity_report import FormAnswer, FormParity, ParityReport
 from core.export.request import FORM_TITLES
-from studio import output, state
+from studio import access, output, state
 from studio.export_open import Opened
 
 _QUESTION, _BESIDE = "export.question", "export.beside"
@@ -48,13 +48,11 @@ def draw(found: Opened, running: bool) -> None:
 def _not_yet(found: Opened, running: bool) -> None:
     if running:
         st.caption("The answers are compared when all forms are made.")
-    elif found.request.parity:
-        st.info("The answers have not been compared yet. Go on to do that.", icon=":material/hourglass_empty:")
     else:
         st.info(
-            "This export was made without comparing answers, so nobody knows whether its files answer as the model "
-            "that was trained. Make a new one with the comparison.",
-            icon=":material/info:",
+            "The answers have not been compared yet, so nobody knows whether the files answer as the model that was "
+            "trained. Go on to do that.",
+            icon=":material/hourglass_empty:",
         )
 
 
@@ -82,7 +80,8 @@ def _verdict(found: Opened, report: ParityReport) -> None:
             "blocked.",
             icon=":material/error:",
         )
-        st.button(
+        access.button(
+            "export.create",
             "I know of this, allow publishing",
             key="export.acknowledge",
             icon=":material/task_alt:",

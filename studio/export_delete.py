@@ -6,13 +6,13 @@ import streamlit as st
 
 from core.export.store import delete_export
 from core.paths import Home
-from studio import dialogs, export_state
+from studio import access, dialogs, export_state
 from studio.export_open import Opened
 
 
 def button(home: Home, found: Opened) -> None:
     """A button that asks first."""
-    if st.button("Delete", icon=":material/delete:", key="export.delete", type="tertiary"):
+    if access.button("export.delete", "Delete", icon=":material/delete:", key="export.delete", type="tertiary"):
         dialogs.ask(
             "Delete this export?",
             ":material/delete:",

@@ -23,7 +23,7 @@ from core.export.request import FORM_TITLES, Form
 from core.jobs.tasks import Task
 from core.paths import Home
 from core.runs.files import Size
-from studio import data_tasks, export_progress, export_state, forms, live, output, settings, state
+from studio import access, data_tasks, export_progress, export_state, forms, live, output, settings, state
 from studio.export_open import Opened
 
 _TOKEN = "export.hub.token"
@@ -57,16 +57,7 @@ def _under_way(task: Task) -> None:
     if not status.live:
         st.rerun()
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(data_tasks.part_done(status), text=output.escape(export_progress.progress_text(status)))
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                key="export.hub.stop",
-                disabled=status.state == "stopping",
-                on_click=export_progress.stop,
-                args=(task,),
-            )
+        data_tasks.bar(task, status, export_progress.progress_text(status), "export.hub.stop")
         if status.total:
             st.caption(f"{Size(status.done, whole=True)} of {Size(status.total, whole=True)}")
         export_progress.log(task)
@@ -161,13 +152,15 @@ def _planned(home: Home, found: Opened, request: PushRequest) -> None:
     with st.expander(f"{len(plan.files)} files, {Size(plan.bytes, whole=True)}, would go"):
         _files(plan)
     with st.container(horizontal=True, vertical_alignment="center"):
-        asked = st.button(
+        asked = access.button(
+            "export.push",
             "Dry run",
             icon=":material/checklist:",
             key="export.hub.dry",
             help="Asks the Hub what it would find there. Nothing is sent or changed.",
         )
-        st.button(
+        access.button(
+            "export.push",
             "Publish",
             icon=":material/cloud_upload:",
             type="primary",

@@ -15,7 +15,7 @@ from core.errors import StudioError
 from core.export.request import FORM_TITLES, FORMS
 from core.export.store import ACKNOWLEDGED, MANIFEST, PARITY, REQUEST, Export, list_exports
 from core.paths import Home
-from studio import evaluate_list, export_open, export_state, export_words, output
+from studio import export_open, export_state, export_words, output, words
 from studio.export_open import Opened
 
 _SHOWN = 100
@@ -80,7 +80,7 @@ def selector(found: Sequence[Line], current: Opened | None) -> None:
     titles = {line.id: f"{line.title} · {line.created:%d %b %Y, %H:%M}" for line in found}
     if current:
         titles.setdefault(current.id, current.title)
-    export_state.export_selector(evaluate_list.told_apart(titles), current.id if current else None)
+    export_state.export_selector(words.told_apart(titles), current.id if current else None)
 
 
 def draw(found: Sequence[Line]) -> None:

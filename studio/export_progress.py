@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-
 import streamlit as st
 
 from core.errors import StudioError
 from core.export.request import FORM_TITLES
 from core.export.task import KIND, export_task, start_export
-from core.jobs import supervisor
 from core.jobs.folder import Status
 from core.jobs.tasks import Task
 from core.paths import Home
-from studio import data_tasks, export_words, live, output, settings, state
+from studio import access, data_tasks, export_words, live, output, settings, state
 from studio.export_open import Opened
 
 
@@ -33,16 +30,7 @@ def _under_way(task: Task, found: Opened) -> None:
     if not status.live or found.export.made != found.made:
         st.rerun()
     with st.container(border=True):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.progress(data_tasks.part_done(status), text=output.escape(progress_text(status)))
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                key="export.stop",
-                disabled=status.state == "stopping",
-                on_click=stop,
-                args=(task,),
-            )
+        data_tasks.bar(task, status, progress_text(status), "export.stop")
         st.caption(f"{len(found.made)} of {len(found.request.forms)} forms are made")
         log(task)
 
@@ -57,12 +45,6 @@ def progress_text(status: Status) -> str:
         return "Stopping; forms that are whole are kept"
     title = export_words.phase_words(status.phase)
     return f"{title}, {data_tasks.part_done(status):.0%}" if status.total else title
-
-
-def stop(task: Task) -> None:
-    """Ask a task to stop. A callback."""
-    with suppress(StudioError):  # it has just ended by itself
-        supervisor.stop(task)
 
 
 def log(task: Task) -> None:
@@ -80,7 +62,8 @@ def _ended(home: Home, found: Opened, task: Task | None) -> None:
     left = _left(found)
     if left:
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.button(
+            access.button(
+                "export.create",
                 "Go on",
                 icon=":material/play_arrow:",
                 type="primary",

@@ -7,22 +7,24 @@ from contextlib import suppress
 
 import streamlit as st
 
+from core.config import RunConfig
 from core.errors import StudioError
 from core.export.disk import DiskNeed, needed_bytes
 from core.export.quantiser import cannot_quantise
 from core.export.request import FORM_TITLES, FORMS, ExportRequest, Form, make_export_request
 from core.export.store import create_export
 from core.export.task import start_export
+from core.export.unsloth import cannot_use_unsloth, offered_forms
 from core.paths import Home
 from core.runs.files import Size
-from core.runs.run import list_runs
+from core.runs.run import find_run, list_runs
 from core.serving.candidates import Candidate, candidates_of
-from core.training.capabilities import lacks
-from studio import export_state, forms, navigation, output, runs_list, state, this_machine
+from core.training.setting_checks import lacks
+from studio import access, export_state, forms, navigation, output, runs_list, state, this_machine
 from studio.export_words import FORM_NOTES
 
 _FORM, _TITLE = "export.setup", "export.title"
-_PARITY, _QUESTIONS = "export.parity", "export.questions"
+_QUESTIONS = "export.questions"
 _USUAL: tuple[Form, ...] = ("adapter", "gguf_q8_0")
 _CHECKPOINTS = {"": "The final state", "best": "The best on validation"}
 
@@ -41,10 +43,10 @@ def draw(home: Home) -> None:
     sizes = _sizes(home, run, checkpoint)
     if sizes is None:
         return
-    chosen = _forms(home, sizes)
+    chosen = _forms(home, find_run(home, run).config(), sizes)
     st.subheader("3 · Check and start", anchor=False)
-    parity, questions = _comparison()
-    _start_row(home, run, checkpoint, chosen, parity, questions)
+    questions = _questions()
+    _start_row(home, run, checkpoint, chosen, questions)
     problem = state.refusal(_FORM)
     if problem:
         output.problem(problem)
@@ -89,12 +91,13 @@ def _sizes(home: Home, run: str, checkpoint: str) -> Mapping[Form, int] | None:
     return need.forms if need else {}
 
 
-def _forms(home: Home, sizes: Mapping[Form, int]) -> tuple[Form, ...]:
-    """The forms that are ticked."""
-    reasons = {form: cannot_quantise(form) for form in FORMS}
-    reasons["merged_4bit"] = lacks(this_machine.inspected(home), "bitsandbytes", "Merged, 4 bits")
+def _forms(home: Home, config: RunConfig, sizes: Mapping[Form, int]) -> tuple[Form, ...]:
+    """The forms that are ticked, of those that a run with these settings may have."""
+    machine, offered = this_machine.inspected(home), offered_forms(config)
+    reasons = {form: cannot_quantise(form) or cannot_use_unsloth(form, machine) for form in offered}
+    reasons["merged_4bit"] = lacks(machine, "bitsandbytes", "Merged, 4 bits")
     with st.container(border=True, gap="small"):
-        return tuple(form for form in FORMS if _tick(form, sizes.get(form), reasons[form]))
+        return tuple(form for form in offered if _tick(form, sizes.get(form), reasons[form]))
 
 
 def _tick(form: Form, size: int | None, reason: str) -> bool:
@@ -117,38 +120,35 @@ def _tick(form: Form, size: int | None, reason: str) -> bool:
     return ticked and not reason
 
 
-def _comparison() -> tuple[bool, int]:
-    """Whether the forms are held against the model that was trained, and on how many questions."""
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        parity = st.toggle(
-            "Compare the answers with the trained model",
-            key=state.begin(_PARITY, True),
-            persist_state="session",
-            help="Each file is loaded by the program that will run it and asked questions that were never trained on. "
-            "That finds a lost chat template, a lost stop sign or too coarse rounding before a reader does.",
-        )
+def _questions() -> int:
+    """On how many questions the forms are held against the model that was trained."""
+    with st.container(horizontal=True, vertical_alignment="center"):
         questions = st.number_input(
             "Questions",
             1,
             100,
             key=state.begin(_QUESTIONS, 8),
-            disabled=not parity,
             persist_state="session",
             width=140,
             help="More questions take longer and show rarer differences.",
         )
-    return parity, int(questions)
+        st.caption(
+            "Each file is loaded by the program that will run it and asked so many questions that were never trained "
+            "on. That finds a lost chat template, a lost stop sign or too coarse rounding before a reader does."
+        )
+    return int(questions)
 
 
-def _start_row(home: Home, run: str, checkpoint: str, chosen: tuple[Form, ...], parity: bool, questions: int) -> None:
+def _start_row(home: Home, run: str, checkpoint: str, chosen: tuple[Form, ...], questions: int) -> None:
     need, problem = None, "Choose at least one form."
     if chosen:
-        request = make_export_request(run=run, checkpoint=checkpoint, forms=chosen, parity=parity, questions=questions)
+        request = make_export_request(run=run, checkpoint=checkpoint, forms=chosen, questions=questions)
         need, problem = _need(home, request)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         note = "What lists and files call it."
         title = forms.text("Name", _TITLE, f"{run}", note, max_chars=200)
-        started = st.button(
+        started = access.button(
+            "export.create",
             "Start",
             icon=":material/play_arrow:",
             type="primary",

@@ -17,6 +17,11 @@ FORM_NOTES: Mapping[Form, str] = {
     "gguf_q8_0": "About half of f16, with answers nearly alike. The right one where it fits into memory.",
     "gguf_q5_k_m": "Smaller and faster than q8_0. Answers can differ, of small models more than of large ones.",
     "gguf_q4_k_m": "The smallest and fastest. Answers differ most: read the comparison before you use it.",
+    "unsloth_merged": "As the merged form above, but merged by Unsloth's own code, which has trained this model.",
+    "unsloth_q8_0": "As GGUF q8_0, made by Unsloth with llama.cpp: of the folder that LLAMA_CPP_DIR names, else "
+    "fetched over the network.",
+    "unsloth_q4_k_m": "As GGUF q4_k_m, made by Unsloth with llama.cpp: of the folder that LLAMA_CPP_DIR names, else "
+    "fetched over the network.",
 }
 NOT_COMPARED = Badge("Not compared", "gray", ":material/help:")
 NOT_MADE = Badge("Not made yet", "gray", ":material/hourglass_empty:")

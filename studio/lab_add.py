@@ -10,7 +10,7 @@ from core.lab.board import Board
 from core.lab.board_files import board_from_file, board_from_text
 from core.lab.boards import delete_board, list_boards, save_board
 from core.paths import Home
-from studio import lab_fresh, lab_state, output, state
+from studio import access, lab_fresh, lab_state, output, state
 from studio.uploads import store_upload
 
 _WAYS = ("Upload a file", "Paste answers", "Write fresh ones")
@@ -35,7 +35,8 @@ def button(home: Home, board_id: str) -> None:
         problem = state.refusal(_ADD)
         if problem and way != _WAYS[2]:
             output.problem(problem)
-        if any(board.id == board_id for board in list_boards(home)) and st.button(
+        if any(board.id == board_id for board in list_boards(home)) and access.button(
+            "board.delete",
             "Delete the open ones",
             key="lab.add.delete",
             icon=":material/delete:",
@@ -73,7 +74,9 @@ def _upload(home: Home) -> None:
         "Columns: question, answer (the reference), completion; and if you have them group, kind and grade (higher is "
         "better). Rows with the same question are compared with each other."
     )
-    st.button("Use this file", key="lab.add.use_file", type="primary", on_click=_keep_upload, args=(home,))
+    access.button(
+        "board.save", "Use this file", key="lab.add.use_file", type="primary", on_click=_keep_upload, args=(home,)
+    )
 
 
 def _paste(home: Home) -> None:
@@ -86,7 +89,9 @@ def _paste(home: Home) -> None:
         placeholder="<reasoning>…</reasoning><answer>…</answer>\n\n<reasoning>…</reasoning><answer>…</answer>",
         help="With a blank line between two answers, or a line of dashes where answers hold blank lines themselves.",
     )
-    st.button("Use these answers", key="lab.add.use_paste", type="primary", on_click=_keep_pasted, args=(home,))
+    access.button(
+        "board.save", "Use these answers", key="lab.add.use_paste", type="primary", on_click=_keep_pasted, args=(home,)
+    )
 
 
 def _keep_upload(home: Home) -> None:

@@ -84,7 +84,7 @@ def _read(root: str, board_id: str, version: int) -> tuple[Board, Board]:
     valid = only_valid(board)
     for each in (board, valid):
         _ = each.index, each.groups, each.keys  # computed once, and not while somebody waits for a slider
-    gc.freeze()  # Streamlit collects garbage after every move of a slider and would walk all completions each time
+    gc.freeze()  # a collection would walk all completions each time
     return board, valid
 
 

@@ -11,7 +11,7 @@ from core.errors import StudioError
 from core.paths import Home
 from core.reward.custom_files import CustomFile, add_custom, custom_reward, list_custom, templates
 from core.reward.verdicts import component_title
-from studio import lab_judge, lab_state, lab_tasks, lab_trial, output, state
+from studio import access, lab_judge, lab_state, lab_tasks, lab_trial, output, state
 from studio.lab_board import Opened
 
 _FORM = "lab.custom"
@@ -64,7 +64,8 @@ def _file(home: Home, opened: Opened, file: CustomFile) -> None:
         output.problem(file.problem)
         return
     with st.container(horizontal=True):
-        st.button(
+        access.button(
+            "reward.weigh",
             "Try",
             key=f"lab.custom.try.{file.name}",
             icon=":material/play_arrow:",
@@ -141,7 +142,8 @@ def _new(home: Home) -> None:
     with left:
         st.text_input("Name", key=_NAME, placeholder=example.name, help="Lower-case letters, digits and '_'.")
     with right:
-        st.button(
+        access.button(
+            "reward.code",
             "Copy to my rewards",
             key="lab.custom.copy",
             on_click=_copy,
@@ -158,7 +160,17 @@ def _new(home: Home) -> None:
         icon=":material/download:",
     )
     st.subheader("Bring a file", anchor=False)
-    st.file_uploader("Python file", type=["py"], key=_UPLOAD, on_change=_upload, args=(home,), max_upload_size=1)
+    offer = access.needs("reward.code")
+    st.file_uploader(
+        "Python file",
+        type=["py"],
+        key=_UPLOAD,
+        on_change=_upload,
+        args=(home,),
+        max_upload_size=1,
+        disabled=offer.disabled,
+        help=offer.help,
+    )
 
 
 def _copy(home: Home, example: str, source: str) -> None:

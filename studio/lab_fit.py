@@ -11,7 +11,7 @@ import streamlit as st
 from core.lab.fit_result import Fit
 from core.lab.votes import PlacedVote, raters, votes, votes_mark, votes_on
 from core.paths import Home
-from studio import lab_state, lab_tasks, lab_weights, output
+from studio import access, lab_state, lab_tasks, lab_weights, output
 from studio.lab_board import Opened
 
 _WHO = "lab.fit.raters"
@@ -30,7 +30,8 @@ def draw(home: Home, opened: Opened, rater: str | None) -> None:
     st.caption("On these answers: " + ", ".join(f"{output.escape(name)}: {counts[name]:,}" for name in known) + ".")
     asked = _asked(opened.id, chosen, placed)
     missing = opened.board.missing(lab_state.reward())
-    st.button(
+    access.button(
+        "reward.weigh",
         "Fit weights",
         key="lab.fit.start",
         type="primary",

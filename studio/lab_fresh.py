@@ -8,7 +8,7 @@ from core.config import EMBEDDED_POLICY, PREPARED, SAMPLE
 from core.data.prepared import list_prepared
 from core.paths import Home
 from core.runs.run import list_runs
-from studio import lab_state, lab_tasks, output, state
+from studio import access, lab_state, lab_tasks, output, state
 
 _RUN, _MODEL, _DATA, _PROMPTS, _GROUP, _SEED = (
     "lab.fresh.run",
@@ -50,7 +50,15 @@ def form(home: Home) -> None:
         st.number_input("Answers to each", 2, 32, 8, key=_GROUP)
     st.number_input("Seed", 0, 2**31, 0, key=_SEED, help="Another seed draws other questions and other answers.")
     live = lab_tasks.is_live(home, "sample")
-    st.button("Write answers", key="lab.fresh.write", type="primary", on_click=_start, args=(home,), disabled=live)
+    access.button(
+        "reward.weigh",
+        "Write answers",
+        key="lab.fresh.write",
+        type="primary",
+        on_click=_start,
+        args=(home,),
+        disabled=live,
+    )
     st.caption("Written and measured in the background, for the reward as it stands. You may leave this page.")
     problem = state.refusal("sample")
     if problem:

@@ -6,11 +6,12 @@ from typing import Literal
 
 import streamlit as st
 
+from core.access.actors import current_actor
 from core.errors import StudioError
 from core.lab.vote_files import rater_name
 from core.lab.votes import PairToJudge, pairs_to_judge, raters, record_vote, votes, votes_on
 from core.paths import Home
-from studio import lab_fit, lab_rank, lab_state, output, state
+from studio import identity, lab_fit, lab_rank, lab_state, output, state
 from studio.lab_board import Opened
 
 SESSION_PAIRS = 30
@@ -55,7 +56,11 @@ def draw(home: Home, opened: Opened) -> None:
 
 
 def _rater(home: Home) -> str | None:
-    """The name of who judges; None until it can be used."""
+    """The name of who judges, which is typed where nobody signs in; None until it can be used."""
+    if identity.tells_apart():
+        name = current_actor().name
+        output.labelled("You vote as", name)
+        return rater_name(name)
     known = raters(home)
     note = f"Votes so far by {', '.join(map(output.escape, known))}." if known else "Nobody has voted yet."
     typed = st.text_input("Your name", key=lab_state.RATER, persist_state="session", help=note) or ""

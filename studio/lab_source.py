@@ -12,7 +12,7 @@ from core.paths import Home
 from core.reward.verdicts import component_title
 from core.runs.completions import kept_steps
 from core.runs.run import find_run, list_runs
-from studio import lab_state, lab_tasks, output
+from studio import access, lab_state, lab_tasks, output
 from studio.lab_board import Opened
 
 
@@ -80,7 +80,8 @@ def measure(home: Home, opened: Opened) -> bool:
         if lab_tasks.follow(home, "measure", "Measure again.", opened.id):
             return False
         st.caption("It is done once, in the background, and kept. Moving a slider never measures anything.")
-        st.button(
+        access.button(
+            "reward.weigh",
             "Measure",
             icon=":material/speed:",
             type="primary",

@@ -12,7 +12,7 @@ from core.errors import ConfigError, StudioError
 from core.lab.stress import CAUGHT, REWARD, TRICKS, StressResult, foretold, is_foretold, stress_pairs, warning
 from core.paths import Home
 from core.reward.ready import with_missing_hashes
-from studio import lab_tasks, output
+from studio import access, lab_tasks, output
 from studio.lab_board import reward_of_sliders
 from studio.lab_ranking import title
 
@@ -61,7 +61,8 @@ def _found(home: Home, reward: RewardConfig) -> StressResult:
     with st.container(border=True):
         st.write("Custom rewards, a judge and other models have to be asked. Until then: the built-in part alone.")
         if not lab_tasks.follow(home, "stress", "Test it again."):
-            st.button(
+            access.button(
+                "reward.weigh",
                 "Test the whole reward",
                 key="lab.stress.start",
                 icon=":material/shield:",

@@ -15,7 +15,7 @@ from core.reward.presets import all_presets, broken_presets, delete_preset, save
 from core.reward.ready import with_missing_hashes
 from core.reward.verdicts import MEANINGS, Word, component_help, component_title
 from core.train_config import Aggregation, Scaling
-from studio import lab_state, output, state, words
+from studio import access, lab_state, output, state, words
 from studio.lab_board import View, reward_of_sliders
 from studio.words import Colour
 
@@ -237,7 +237,7 @@ def save(home: Home) -> None:
     """Keep the reward as the sliders stand under a name, and change or delete saved ones."""
     with st.popover("Save as preset", icon=":material/bookmark_add:", key=_SAVE_OPEN, on_change="rerun"):
         st.text_input("Name", key=_NAME, placeholder="my-reward", help="Lower-case letters, digits, '.', '_' and '-'.")
-        st.button("Save", key=_SAVE, type="primary", on_click=_save, args=(home,))
+        access.button("preset.save", "Save", key=_SAVE, type="primary", on_click=_save, args=(home,))
         problem = state.refusal(_SAVE)
         if problem:
             output.problem(problem)
@@ -253,8 +253,11 @@ def _change_saved(home: Home) -> None:
     if name in PRESETS or name not in all_presets(home):
         return
     with st.container(horizontal=True):
-        st.button(f"Update {output.escape(name)}", key="lab.update", on_click=_save, args=(home, name))
-        if st.button(
+        access.button(
+            "preset.save", f"Update {output.escape(name)}", key="lab.update", on_click=_save, args=(home, name)
+        )
+        if access.button(
+            "preset.delete",
             f"Delete {output.escape(name)}",
             key="lab.delete",
             on_click=state.show,  # closed, since it would cover the question

@@ -51,6 +51,13 @@ def problem(error: StudioError | str) -> None:
     st.error(escape(str(error)), icon=":material/error:")
 
 
+def uncaught(error: Exception) -> bool:
+    """Say what the user can mend of an error that nobody caught; returns whether there is such a thing."""
+    if isinstance(error, StudioError):
+        problem(error)
+    return isinstance(error, StudioError)
+
+
 def warning(message: str) -> None:
     """Say what the user should know."""
     st.warning(escape(message), icon=":material/warning:")

@@ -19,7 +19,7 @@ from core.training.preflight import PreflightResult, expected_seconds, is_measur
 from core.training.preflight_rules import judge
 from core.training.preflight_task import KIND
 from core.training.preflight_words import figures
-from studio import data_tasks, findings, output, state
+from studio import access, data_tasks, findings, output, state
 
 _AGAIN = "If memory ran out, choose fewer prompts a step or shorter completions. Then try it again."
 _COLUMNS = 2
@@ -46,7 +46,8 @@ def draw(home: Home, config: RunConfig) -> None:
 
 
 def _button(home: Home, config: RunConfig, label: str) -> None:
-    st.button(
+    access.button(
+        "train.preflight",
         label,
         icon=":material/flight_takeoff:",
         key="preflight",

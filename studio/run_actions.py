@@ -7,12 +7,13 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.access.permissions import Action
 from core.errors import Busy, StudioError
 from core.jobs import queue, supervisor
 from core.paths import Home
 from core.runs.run import Run
 from core.training import control
-from studio import compare_who, dialogs, export_link, output, run_weights, state
+from studio import access, compare_who, dialogs, export_link, output, run_weights, state
 
 _LOOK_SECONDS = 5
 
@@ -32,16 +33,22 @@ def buttons(home: Home, run: Run) -> None:
     now = run.status().state
     if now in ("running", "paused"):
         _pause(run)
-        if st.button("Weights", icon=":material/tune:", key="weights_button", help="Change what the reward counts."):
+        if access.button(
+            "train.weights",
+            "Weights",
+            icon=":material/tune:",
+            key="weights_button",
+            help="Change what the reward counts.",
+        ):
             run_weights.change(run)
-    if now in ("starting", "running", "paused", "stopping") and st.button(
-        "Stop", icon=":material/stop_circle:", key="stop"
+    if now in ("starting", "running", "paused", "stopping") and access.button(
+        "train.stop", "Stop", icon=":material/stop_circle:", key="stop"
     ):
         dialogs.confirm_stop(home, run)
     if now == "queued":
-        _act("Remove from the queue", ":material/close:", "unqueue", lambda: queue.remove(home, run))
+        _act("train.stop", "Remove from the queue", ":material/close:", "unqueue", lambda: queue.remove(home, run))
     elif now in ("stopped", "failed", "interrupted"):
-        _resume(home, run)
+        resume(home, run)
     compare_who.compare_button(run, "compare_base")
     compare_who.evaluate_button(run, "evaluate_run")
     export_link.button(run, "export_model")
@@ -58,19 +65,29 @@ def buttons(home: Home, run: Run) -> None:
 def _pause(run: Run) -> None:
     if control.pausing(run):
         hint = "The run keeps its models in memory and goes on at once."
-        _act("Continue", ":material/play_arrow:", "continue", lambda: control.unpause(run), hint, primary=True)
+        _act(
+            "train.pause",
+            "Continue",
+            ":material/play_arrow:",
+            "continue",
+            lambda: control.unpause(run),
+            hint,
+            primary=True,
+        )
     else:
         hint = "Waits after the step it is in, with a checkpoint saved and its models in memory."
-        _act("Pause", ":material/pause:", "pause", lambda: control.pause(run), hint)
+        _act("train.pause", "Pause", ":material/pause:", "pause", lambda: control.pause(run), hint)
 
 
-def _resume(home: Home, run: Run) -> None:
+def resume(home: Home, run: Run, key: str = "resume") -> None:
+    """The button that lets a stopped, failed or interrupted run go on; where there is no room it can wait."""
     better = run.written_status().out_of_memory
     help_text = "It would most likely run out of memory again: a clone with less to hold is the better way."
-    if not st.button(
+    if not access.button(
+        "train.start",
         "Resume",
         icon=":material/play_arrow:",
-        key="resume",
+        key=key,
         type="secondary" if better else "primary",
         help=help_text if better else None,
     ):
@@ -87,10 +104,16 @@ def _resume(home: Home, run: Run) -> None:
 
 
 def _act(
-    label: str, icon: str, key: str, act: Callable[[], None], help_text: str | None = None, primary: bool = False
+    action: Action,
+    label: str,
+    icon: str,
+    key: str,
+    act: Callable[[], None],
+    help_text: str | None = None,
+    primary: bool = False,
 ) -> None:
     """A button that does something at once."""
-    if st.button(label, icon=icon, key=key, help=help_text, type="primary" if primary else "secondary"):
+    if access.button(action, label, icon=icon, key=key, help=help_text, type="primary" if primary else "secondary"):
         try:
             act()
         except StudioError as error:

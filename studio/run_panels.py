@@ -11,7 +11,7 @@ import streamlit as st
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import component_title
 from core.runs.run import Run
-from core.training.best import read_best
+from core.training.best import Best, read_best
 from core.training.fields import label
 from studio import charts, run_charts
 from studio.curve_view import View
@@ -19,6 +19,8 @@ from studio.feed import feed_of
 
 _HEIGHT, _TALL = 230, 320
 _SHOWN_VALIDATIONS = 100
+_KEPT_GROUPS = 16
+"""Groups of charts that are kept made, for everybody who looks at the same runs."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,23 @@ def groups(run: Run, window: int | None) -> None:
         if tab.open:
             view = View.of(feed, window, columns_of(panels, feed.components), read_best(run))
             with tab:
-                _panels(panels, view)
+                _panels(panels, _made_once(run, name, view))
                 if name == "Reward":
                     validations(view)
+
+
+def _made_once(run: Run, name: str, view: View) -> Sequence[charts.Option | None]:
+    """The charts of a group, made by the first who looks since the run has written something."""
+    feed = view.feed
+    written = (feed.last_step_time, len(feed.validations), len(feed.changes))
+    return _made(str(run.folder), name, view.first, view.last, written, view.best, view)
+
+
+@st.cache_resource(max_entries=_KEPT_GROUPS, show_spinner=False)
+def _made(
+    folder: str, name: str, first: int, last: int, written: tuple[float, int, int], best: Best | None, _view: View
+) -> Sequence[charts.Option | None]:
+    return [panel.draw(_view) for panel in GROUPS[name]]
 
 
 def columns_of(panels: Sequence[Panel], components: Sequence[str]) -> Iterator[str]:
@@ -181,8 +197,8 @@ def columns_of(panels: Sequence[Panel], components: Sequence[str]) -> Iterator[s
         yield from (f"{column} {name}" for name in of_each[column]) if column in of_each else (column,)
 
 
-def _panels(panels: tuple[Panel, ...], view: View) -> None:
-    drawn = [(panel, panel.draw(view)) for panel in panels]
+def _panels(panels: tuple[Panel, ...], options: Sequence[charts.Option | None]) -> None:
+    drawn = list(zip(panels, options, strict=True))
     for panel, option in drawn:
         if panel.wide and option is not None:
             _chart(panel, option, _TALL)

@@ -10,7 +10,7 @@ from core.config import RunConfig
 from core.errors import StudioError
 from core.paths import Home
 from core.runs.run import Run
-from studio import coach_panel, forms, live, microscope, output, results, settings
+from studio import coach_panel, forms, live, microscope, output, results, run_place, settings
 from studio.curve_view import WINDOWS
 from studio.feed import feed_of
 
@@ -25,6 +25,7 @@ def watch(home: Home, run: Run) -> None:
         return
     changing = status.live or status.state == "queued"
     live.refreshing(live.status_strip, settings.REFRESH_SECONDS if changing else None, home, run, status.state)
+    run_place.of_run(run)
     with st.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
         paused = status.live and st.toggle("Hold the page still", key="paused")
         window = forms.choice("Steps drawn", list(WINDOWS), "window", show_label=False)

@@ -10,7 +10,7 @@ from core.errors import StudioError
 from core.paths import Home
 from core.runs.labels import change_label
 from core.runs.lines import RunLine
-from studio import compare_who, export_link, navigation, runs_dialogs, state
+from studio import access, compare_who, export_link, navigation, runs_dialogs, state
 
 MOST_COMPARED = 8
 _REFUSED = "runs"
@@ -32,17 +32,18 @@ def bar(home: Home, lines: Sequence[RunLine]) -> None:
             export_link.button(lines[0].run, "runs.export_model")
         if len(lines) > 1:
             _compare_button(ids)
-        if st.button("Title and tags", icon=":material/label:", key="runs.label"):
+        if access.button("run.label", "Title and tags", icon=":material/label:", key="runs.label"):
             runs_dialogs.label(lines)
         _archive_buttons(lines)
-        if st.button(
+        if access.button(
+            "run.export",
             "Pack as zip",
             icon=":material/folder_zip:",
             key="runs.export",
             help="The whole run with its curves and answers, to keep it or to bring it into another studio.",
         ):
             runs_dialogs.export(home, lines)
-        if st.button("Delete", icon=":material/delete:", key="runs.delete"):
+        if access.button("run.delete", "Delete", icon=":material/delete:", key="runs.delete"):
             runs_dialogs.delete(home, lines)
 
 
@@ -69,7 +70,7 @@ def _archive_buttons(lines: Sequence[RunLine]) -> None:
         (archived, "Take out of the archive", ":material/unarchive:", "runs.unarchive"),
     ):
         if wanted:
-            st.button(label, icon=icon, key=key, on_click=_archive, args=(wanted, wanted is shown))
+            access.button("run.label", label, icon=icon, key=key, on_click=_archive, args=(wanted, wanted is shown))
 
 
 def _archive(lines: Sequence[RunLine], archived: bool) -> None:

@@ -15,7 +15,7 @@ from core.jobs.tasks import newest_task
 from core.paths import Home
 from core.runs.export import exports_folder
 from core.runs.importing import import_run
-from studio import data_tasks, output
+from studio import access, data_tasks, output
 
 _KIND = "export_run"
 _LARGEST_DOWNLOAD = 500_000_000
@@ -50,9 +50,9 @@ def _handed_out(file: Path) -> None:
     size = file.stat().st_size
     with st.container(horizontal=True, vertical_alignment="center"):
         if size <= _LARGEST_DOWNLOAD:
-            st.download_button(
+            access.download_button(
                 "Download",
-                data=partial(_opened, file),
+                partial(_opened, file),
                 file_name=file.name,
                 mime="application/zip",
                 key=f"runs.download {file.name}",

@@ -14,14 +14,16 @@ from core.paths import Home
 from core.presets import SIZES, preset_config
 from core.runs.run import Run
 from core.training.model_shape import model_shape
-from studio import output, preflight_panel, state, train_data, train_plan, train_questions
+from studio import access, output, preflight_panel, state, train_data, train_plan, train_questions
 from studio.train_origin import Origin, origin
 from studio.train_settings import settings
 from studio.train_widgets import Sheet, widget_value
 
 
 def new_run(home: Home) -> None:
-    """Ask what to train, say what will run, and start it."""
+    """Ask what to train, say what will run, and start it; only for those who may, since the form reads local files."""
+    if access.refuse("train.start"):
+        return
     start = origin(home)
     _take_changes(start)
     left, right = st.columns([3, 2], gap="large")
@@ -109,7 +111,8 @@ def _with_models(size: str | None, reward: RewardConfig) -> RewardConfig:
 
 def _buttons(home: Home, config: RunConfig | None, start: Origin) -> None:
     """The buttons for a run that can be started, dimmed while there is none."""
-    at_once = st.button(
+    at_once = access.button(
+        "train.start",
         "Start training",
         type="primary",
         icon=":material/play_arrow:",
@@ -117,7 +120,8 @@ def _buttons(home: Home, config: RunConfig | None, start: Origin) -> None:
         width="stretch",
         key="start_training",
     )
-    wait = st.button(
+    wait = access.button(
+        "train.start",
         "Add to the queue",
         icon=":material/schedule:",
         disabled=config is None,

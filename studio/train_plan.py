@@ -17,7 +17,7 @@ from core.training.advice import Finding
 from core.training.fields import label
 from core.training.memory import Estimate, NoEstimate
 from core.training.model_shape import model_shape
-from studio import findings, lab_stress, output, state, this_machine, words
+from studio import findings, lab_stress, output, run_place, state, this_machine, words
 from studio.train_origin import Cloned, Origin
 
 
@@ -31,13 +31,18 @@ def draw(home: Home, config: RunConfig, size: str | None, start: Origin) -> bool
     _beside(start)
     if start.cloned:
         _differences(start.cloned, config)
-    machine = this_machine.inspected(home)
+    try:
+        machine = this_machine.for_runs(home)
+    except StudioError as error:
+        output.problem(error)
+        return False
     found = memory.estimate(config, home, machine)
     _memory(found)
     against = capabilities.refusals(config, machine, model_shape(config.model, home))
     against += memory.findings(config, home, machine)
     findings.draw(against, "refused", state.apply)
     _mend_all(against)
+    run_place.of_new()
     return _say_what_slips_through(home, config) and all(finding.level != "stop" for finding in against)
 
 

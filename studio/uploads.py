@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.access.permissions import allow
 from core.data.formats import SUFFIXES
 from core.errors import DataError
 from core.paths import Home, inside, valid_name, write_bytes
@@ -23,9 +24,11 @@ def store_upload(home: Home, name: str, content: bytes, kinds: Sequence[str] = S
         kinds: the endings that are taken.
 
     Raises:
+        AccessDenied: whoever asks may not bring in data.
         DataError: the ending is not one the studio reads.
         StorageError: the disk is full.
     """
+    allow("data.prepare")
     suffix = Path(name).suffix.lower()
     if suffix not in kinds:
         known = " or ".join(filter(None, (", ".join(kinds[:-1]), kinds[-1])))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -144,3 +145,15 @@ def formula(weights: dict[str, float]) -> str:
     """The weighted sum as it is computed."""
     parts = [f"{weight:g} × {component_title(name).lower()}" for name, weight in weights.items() if weight]
     return " + ".join(parts)
+
+
+def told_apart(titles: Mapping[str, str]) -> dict[str, str]:
+    """Titles by id, those that several share with the end of the id: a box knows its options by what they read.
+
+    >>> told_apart({"eval-1": "Ward", "eval-2": "Ward", "eval-3": "Clinic"})
+    {'eval-1': 'Ward (1)', 'eval-2': 'Ward (2)', 'eval-3': 'Clinic'}
+    """
+    counts = Counter(titles.values())
+    return {
+        name: title if counts[title] == 1 else f"{title} ({name.rpartition('-')[2]})" for name, title in titles.items()
+    }

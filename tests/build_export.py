@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from core.config import with_changes
 from core.export.manifest import file_entries, files_below, software_versions
+from core.export.parity_report import FormParity, ParityReport
 from core.export.request import GGUF_FORMS, Form, make_export_request
 from core.export.store import Export, adapter_to_export, create_export
 from core.jobs.tasks import silent
@@ -56,6 +57,13 @@ def made_up_export(home: Home, run: Run, forms: Sequence[Form] = ALL, **values: 
         files = _made_up_files(export, form, 1_000 * (number + 1))
         manifest = manifest.with_form(form, file_entries(export.folder, files, silent))
     export.keep_manifest(manifest.model_copy(update={"described": manifest.forms}))
+    return export
+
+
+def compared_export(home: Home, run: Run, forms: Sequence[Form] = ALL, **values: object) -> Export:
+    """As `made_up_export`, with a parity report that has nothing against any of the forms."""
+    export = made_up_export(home, run, forms, **values)
+    export.keep_parity(ParityReport(forms=tuple(FormParity(form=form) for form in export.made)))
     return export
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from core.access.actors import ACTOR_VARIABLE, identify_with
+from core.access.policy import ADMINS_VARIABLE
 from core.paths import HOME_VARIABLE, Home
 
 
@@ -34,3 +37,12 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def home(own_home: Path) -> Home:
     return Home.open(own_home)
+
+
+@pytest.fixture(autouse=True)
+def nobody_signed_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Every test begins, as a command line does, for the user who runs it, who may do everything."""
+    monkeypatch.delenv(ACTOR_VARIABLE, raising=False)
+    monkeypatch.delenv(ADMINS_VARIABLE, raising=False)
+    yield
+    identify_with(None)

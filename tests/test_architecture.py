@@ -21,7 +21,7 @@ ENGINE_USERS = {
     "core/commands/cli.py",
     "core/data/sources.py",  # its task downloads data sets
 }
-HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "sentence_transformers", "vllm", "unsloth")
+HEAVY = ("torch", "transformers", "trl", "peft", "datasets", "sentence_transformers", "vllm", "unsloth", "ray")
 
 
 def sources(folder: str) -> list[Path]:

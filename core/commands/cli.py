@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
+from core.commands.access import add_access_verbs
 from core.commands.boards import add_board_verbs
 from core.commands.control import add_control_verbs
 from core.commands.custom_rewards import add_reward_verb
@@ -40,7 +41,7 @@ from core.reward.scoring import Scorer
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one verb; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = command_line().parse_args(arguments)
     for name, value in JOB_ENVIRONMENT.items():  # score and prepare compute in this process
         os.environ.setdefault(name, value)
     try:
@@ -56,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """All verbs with their options; what it parses has the verb's function as `verb`."""
     parser = argparse.ArgumentParser(prog="python -m core", description="GRPO Studio without a browser.")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     add_verb(verbs, "doctor", doctor, "Say what this machine has and what it can do.")
@@ -77,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     add_generate_verb(verbs)
     add_evaluate_verb(verbs)
     add_export_verb(verbs)
+    add_access_verbs(verbs)
     return parser
 
 

@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from core.commands.evaluate_words import estimate_line, evaluation_record, result_lines
+from core.commands.evaluate_words import estimate_lines, evaluation_record, result_lines
 from core.commands.generate import add_decoding_options, decoding_of, plain, positive, run_and_config
+from core.commands.judge_options import add_judge_options, judge_fields
 from core.commands.verbs import add_verb, finish_task
 from core.compare.blind import being_judged
 from core.compare.comparison import (
@@ -33,7 +34,7 @@ from core.evaluate.evaluation import (
     refuse_misfit,
 )
 from core.evaluate.report import PACK, REPORT
-from core.evaluate.request import METHODS, EvaluationRequest, make_evaluation_request
+from core.evaluate.request import EvaluationRequest, make_evaluation_request
 from core.evaluate.sampling import choose_questions, type_columns
 from core.evaluate.sentences import headline
 from core.evaluate.task import KIND, refuse_judges, report_again
@@ -46,7 +47,7 @@ _QUESTIONS = 100
 _SEALED = "A blind vote on these answers is open, or cannot be read; results are shown when it has ended."
 _NEW = "new"
 """Stands for the id of a comparison that is not made yet."""
-_FORMS = "model:NAME, run:ID[@best|@STEP], gguf:FILE or endpoint:URL#MODEL; the others are compared with the first"
+_FORMS = "model:NAME, run:ID[@best|@STEP], gguf:FILE or endpoint:URL#MODEL"
 
 
 def add_evaluate_verb(verbs: Any) -> None:
@@ -63,7 +64,7 @@ def add_evaluate_verb(verbs: Any) -> None:
         "--out", metavar="FILE", type=Path, help="with --report: a new .html file, or .zip for all of it"
     )
     _add_question_options(parser)
-    _add_judge_options(parser)
+    add_judge_options(parser)
     parser.add_argument("--estimate", action="store_true", help="only say what would be asked and what it would cost")
 
 
@@ -73,25 +74,11 @@ def _add_question_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--questions", type=positive, default=_QUESTIONS, metavar="N", help=f"how many to ask (default: {_QUESTIONS})"
     )
+    first = "which of the models, counted from 1, the others are compared with (default: 1)"
+    parser.add_argument("--baseline", type=positive, default=1, metavar="N", help=first)
     by_type = "column with the type of question, each of which is asked in proportion; '' for none (default: if found)"
     parser.add_argument("--type", metavar="COLUMN", help=by_type)
     add_decoding_options(parser)
-
-
-def _add_judge_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--judge", metavar="MODEL", action="append", default=[], help="a judge, such as gpt-4o-mini; repeatable"
-    )
-    parser.add_argument(
-        "--judge-url", default="", metavar="URL", help="where judges are asked (default: OPENAI_BASE_URL, else OpenAI)"
-    )
-    parser.add_argument(
-        "--method", action="append", choices=METHODS, help="what judges are asked; repeatable (default: dimensions)"
-    )
-    parser.add_argument("--no-safety", action="store_true", help="do not look for dangers")
-    parser.add_argument("--concurrent", type=positive, default=8, metavar="N", help="asked at once (default: 8)")
-    per_minute = "begun in a minute (default: no limit); what is asked again after a refusal comes on top"
-    parser.add_argument("--per-minute", type=int, default=0, metavar="N", help=per_minute)
 
 
 def evaluate(options: argparse.Namespace, home: Home) -> Any:
@@ -115,9 +102,11 @@ def _start(options: argparse.Namespace, home: Home) -> Any:
     asked = kept.request() if kept else _asked(options, home)
     request = _request(options, kept.id if kept else _NEW, asked)
     refuse_misfit(request, asked)
+    known = kept.answers() if kept else []
     if options.estimate:
-        return _estimate(options, request, asked, kept.answers() if kept else [])
+        return _estimate(options, request, asked, known)
     refuse_judges(request.judges)
+    print(*estimate_lines(request, asked, estimate(request, asked, known)), sep="\n", file=sys.stderr, flush=True)
     comparison = kept or create_comparison(home, asked)
     evaluation = create_evaluation(home, request.model_copy(update={"comparison": comparison.id}))
     print(f"Kept as {evaluation.id}.", file=sys.stderr, flush=True)
@@ -150,14 +139,16 @@ def _type_column(options: argparse.Namespace, questions: Sequence[Question]) -> 
 
 def _request(options: argparse.Namespace, comparison: str, asked: ComparisonRequest) -> EvaluationRequest:
     """How the answers are evaluated."""
-    given = {"base_url": options.judge_url, "concurrent": options.concurrent, "per_minute": options.per_minute}
+    if options.baseline > len(asked.candidates):
+        raise ConfigError(
+            f"--baseline is {options.baseline}, and there are {len(asked.candidates)} models. Choose one."
+        )
     request = make_evaluation_request(
         title=options.title,
         comparison=comparison,
-        judges=[{"model": model, **given} for model in options.judge],
-        methods=(options.method or ["dimensions"]) if options.judge else options.method or [],
-        safety=not options.no_safety,
         type_column=_type_column(options, asked.questions),
+        baseline=options.baseline - 1,
+        **judge_fields(options),
     )
     return request.model_copy(update={"judges": tuple(map(with_prices, request.judges))})
 
@@ -165,9 +156,12 @@ def _request(options: argparse.Namespace, comparison: str, asked: ComparisonRequ
 def _resume(options: argparse.Namespace, home: Home) -> Any:
     evaluation = find_evaluation(home, options.resume)
     request, comparison = evaluation.request(), comparison_of(home, evaluation)
+    asked, known = comparison.request(), comparison.answers()
     if options.estimate:
-        return _estimate(options, request, comparison.request(), comparison.answers(), evaluation)
+        return _estimate(options, request, asked, known, evaluation)
     refuse_judges(request.judges)
+    left = estimate(request, asked, known, evaluation.verdicts())
+    print(*estimate_lines(request, asked, left), sep="\n", file=sys.stderr, flush=True)
     return _finish(options, home, evaluation)
 
 
@@ -200,12 +194,7 @@ def _estimate(
     found = estimate(request, asked, answers, evaluation.verdicts() if evaluation else None)
     if options.json:
         return {"judges": [asdict(judge) for judge in found.judges], "total": asdict(found.total)}
-    to_ask = found.total.answers_to_ask
-    print(f"{len(asked.questions)} questions to {len(asked.candidates)} models: {to_ask} answers to ask for.")
-    for judge, one in zip(request.judges, found.judges, strict=True):
-        print(plain(estimate_line(judge, one)))
-    if not request.judges:
-        print("No judge: automatic metrics only.")
+    print(*estimate_lines(request, asked, found), sep="\n")
     return None
 
 

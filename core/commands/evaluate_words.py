@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from core.evaluate.estimate import Estimate
+from core.commands.generate import plain
+from core.compare.comparison import ComparisonRequest
+from core.evaluate.estimate import Estimate, Estimates
 from core.evaluate.evaluation import Evaluation
-from core.evaluate.request import JudgeSettings
+from core.evaluate.request import EvaluationRequest, JudgeSettings
 from core.evaluate.results import EvaluationResults
 from core.evaluate.sentences import headline, safety_sentences
 from core.text import duration, one_line
@@ -32,8 +34,17 @@ def result_lines(results: EvaluationResults) -> Iterator[str]:
         yield f"Limit: {limit}"
 
 
-def estimate_line(judge: JudgeSettings, found: Estimate) -> str:
-    """What one judge is to do, and what that costs."""
+def estimate_lines(request: EvaluationRequest, asked: ComparisonRequest, found: Estimates) -> Iterator[str]:
+    """What is to be asked, and what each judge's part costs, fit for a terminal."""
+    to_ask = found.total.answers_to_ask
+    yield f"{len(asked.questions)} questions to {len(asked.candidates)} models: {to_ask} answers to ask for."
+    for judge, one in zip(request.judges, found.judges, strict=True):
+        yield plain(_estimate_line(judge, one))
+    if not request.judges:
+        yield "No judge: automatic metrics only."
+
+
+def _estimate_line(judge: JudgeSettings, found: Estimate) -> str:
     tokens = f"about {found.input_tokens} tokens read and {found.output_tokens} written"
     cost = "at a price that is not known" if found.dollars is None else f"about {_dollars(found.dollars)}"
     time = "" if found.seconds is None else f", about {duration(found.seconds)}"

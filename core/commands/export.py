@@ -36,8 +36,8 @@ def add_export_verb(verbs: Any) -> None:
         "--form", action="append", choices=FORMS, help="what is made; repeatable (default: gguf_q4_k_m)"
     )
     parser.add_argument("--title", default="", metavar="TEXT", help="what lists and files call it (default: the run)")
-    parser.add_argument("--no-parity", action="store_true", help="do not compare how the forms answer")
-    parser.add_argument("--questions", type=int, metavar="N", help=f"to compare on (default: {_QUESTIONS})")
+    compared = f"on which all forms are compared with the adapter (default: {_QUESTIONS})"
+    parser.add_argument("--questions", type=int, metavar="N", help=compared)
     _add_push_options(parser)
 
 
@@ -98,7 +98,6 @@ def _refuse_unheard(options: argparse.Namespace) -> None:
     given = {
         "--form": options.form,
         "--title": options.title,
-        "--no-parity": options.no_parity,
         "--questions": options.questions is not None,
     }
     named = ", ".join(name for name, value in given.items() if value)
@@ -116,7 +115,6 @@ def _new(options: argparse.Namespace, home: Home) -> Export:
         run=candidate.run,
         checkpoint=candidate.checkpoint,
         forms=options.form or ["gguf_q4_k_m"],
-        parity=not options.no_parity,
         questions=_QUESTIONS if options.questions is None else options.questions,
     )
     made = create_export(home, request)

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from core.access.actors import bound
+from core.access.permissions import allow
 from core.compare.answering import Place, places_to_ask, recorded, scored, to_score, unanswered
 from core.compare.comparison import ComparedAnswer, Comparison, answering_alone
 from core.errors import StudioError
@@ -108,7 +110,9 @@ class Asked:
             if own or later:
                 name = f"ask-{self.comparison.id}-{number}"
                 work = (column, own, later)
-                self._threads.append(threading.Thread(target=self._answer_all, args=work, name=name, daemon=True))
+                self._threads.append(
+                    threading.Thread(target=bound(self._answer_all), args=work, name=name, daemon=True)
+                )
             else:
                 column.phase = DONE
         if self._threads:
@@ -192,9 +196,11 @@ def start_asking(home: Home, comparison: Comparison) -> Asked:
     """Ask what has no whole answer yet, and return at once; what is under way already is left as it is.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         DataError: the comparison is damaged.
         RunError: another process answers it.
     """
+    allow("compare.ask")
     with _registry_lock:
         known = _registry.get(comparison.id)
         if known is not None and known.live:

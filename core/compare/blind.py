@@ -13,6 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from core.access import audit
+from core.access.permissions import allow, allow_vote
+from core.access.starters import starter_of
 from core.compare.blind_ballots import Ballot, Verdict, ballot_on, in_order, matters_of, verdict_of
 from core.compare.blind_lab import tell_lab
 from core.compare.blind_votes import (
@@ -94,10 +97,12 @@ def open_vote(comparison: Comparison, pairs: Sequence[Pair]) -> BlindVote:
         pairs: which candidates are compared with each other, by their places in the request.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: no pair is named, one is not of this comparison, or nothing could be asked.
         RunError: it has been opened already.
         StorageError: the disk is full.
     """
+    allow("vote.cast")
     chosen = tuple(dict.fromkeys((min(pair), max(pair)) for pair in pairs))
     if not chosen or not set(chosen) <= set(all_pairs(comparison)):
         raise ConfigError("A vote needs two different models of this comparison. Choose at least one pair.")
@@ -112,6 +117,7 @@ def open_vote(comparison: Comparison, pairs: Sequence[Pair]) -> BlindVote:
         if opened_vote(comparison) is not None:
             raise RunError("A vote on this comparison has been opened already. Load the page again to take part.")
         write_vote(comparison, vote)
+    audit.record(audit.home_of(comparison.folder), "vote.cast", comparison.id, opened=True)
     return vote
 
 
@@ -177,10 +183,12 @@ def cast(home: Home, comparison: Comparison, rater: str, ballot: Ballot, choice:
     Where the answers stand on a board of the reward lab, all but "both unsafe" count there, too.
 
     Raises:
+        AccessDenied: whoever acts now may not vote, or not under this name.
         ConfigError: the rater's name cannot be used, or the reason is too long.
         RunError: the vote has ended.
         StorageError: the disk is full.
     """
+    allow_vote(rater)
     kept, who = reason.strip(), rater_name(rater)
     if len(kept) > LONGEST_REASON:
         raise ConfigError(f"The reason has {len(kept):,} characters. Use at most {LONGEST_REASON:,}.")
@@ -197,16 +205,19 @@ def cast(home: Home, comparison: Comparison, rater: str, ballot: Ballot, choice:
     with writing(comparison):
         append(comparison, record)
         tell_lab(home, comparison, who, [(ballot.matter, ballot.verdict(choice))])
+    audit.record(home, "vote.cast", comparison.id, rater=who)
 
 
 def undo(home: Home, comparison: Comparison, rater: str) -> bool:
     """Take the rater's last ballot back, so that it is asked again; returns whether there was one.
 
     Raises:
+        AccessDenied: whoever acts now may not vote, or not under this name.
         ConfigError: the rater's name cannot be used.
         RunError: the vote has ended.
         StorageError: the disk is full.
     """
+    allow_vote(rater)
     who = rater_name(rater)
     with writing(comparison):
         standing = standing_of(comparison, who)
@@ -217,6 +228,7 @@ def undo(home: Home, comparison: Comparison, rater: str) -> bool:
         tell_lab(
             home, comparison, who, [(matter, None) for matter in _vote(comparison).matters if matter.key == last.key]
         )
+    audit.record(home, "vote.cast", comparison.id, rater=who, undone=True)
     return True
 
 
@@ -226,9 +238,11 @@ def end_vote(home: Home, comparison: Comparison) -> None:
     Ballots from before the answers stood on a board of the reward lab are recorded there now.
 
     Raises:
+        AccessDenied: whoever acts now may not, and the comparison is somebody else's.
         RunError: no vote has been opened.
         StorageError: the disk is full.
     """
+    allow("vote.end", owner=starter_of(comparison.folder))
     with writing(comparison):
         matters = {matter.key: matter for matter in _vote(comparison).matters}
         if ended_at(comparison) is None:
@@ -236,6 +250,7 @@ def end_vote(home: Home, comparison: Comparison) -> None:
     for records in all_standing(comparison):
         said = [(matters[record.key], _verdict(record)) for record in records if record.key in matters]
         tell_lab(home, comparison, records[0].rater, said, only_new=True)
+    audit.record(home, "vote.end", comparison.id)
 
 
 def human_votes(comparison: Comparison) -> list[HumanVote]:

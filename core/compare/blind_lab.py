@@ -10,7 +10,7 @@ from core.compare.blind_votes import Matter
 from core.compare.comparison import Comparison
 from core.lab.board import sample_key
 from core.lab.vote_files import Vote
-from core.lab.votes import record_vote, votes, withdraw_vote
+from core.lab.votes import keep_vote, votes, withdraw_vote
 from core.paths import Home
 from core.reward.scoring import Sample
 
@@ -45,6 +45,6 @@ def tell_lab(home: Home, comparison: Comparison, rater: str, said: Iterable[Said
         vote = Vote(rater, time.time(), board, question.id, winner, loser, tie=verdict == "tie")
         if verdict in ("first", "second", "tie"):
             if not (only_new and vote.pair in known):
-                record_vote(home, vote)
+                keep_vote(home, vote)
         elif vote.pair in known:
             withdraw_vote(home, vote)

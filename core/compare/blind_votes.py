@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -138,6 +137,12 @@ class Record(Settings):
         return self.question, self.first, self.second
 
 
+class _End(Settings):
+    """When a vote ended, in seconds since 1970."""
+
+    time: float = Field(ge=0, allow_inf_nan=False)
+
+
 def folder_of(comparison: Comparison) -> Path:
     return comparison.folder / "votes"
 
@@ -182,11 +187,17 @@ def write_end(comparison: Comparison) -> None:
 
 
 def ended_at(comparison: Comparison) -> float | None:
-    """When the vote ended, in seconds since 1970; None while it is open or before."""
+    """When the vote ended, in seconds since 1970; None while it is open or before.
+
+    That the file is there ends the vote, so a damaged one does as well, at the time when it was written.
+    """
+    file = _end_file(comparison)
     try:
-        return float(json.loads(_end_file(comparison).read_bytes())["time"])
+        return _End.model_validate_json(file.read_bytes()).time
     except FileNotFoundError:
         return None
+    except ValidationError:
+        return file.stat().st_mtime
 
 
 def append(comparison: Comparison, record: Record) -> None:

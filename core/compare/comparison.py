@@ -23,6 +23,9 @@ from typing import Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from core.access import audit
+from core.access.permissions import allow
+from core.access.starters import remember_starter
 from core.config import PromptConfig, RewardConfig, validation_sentence
 from core.errors import ConfigError, DataError, RunError, StorageError
 from core.evaluate.folders import folders_that_judge
@@ -215,15 +218,20 @@ def create_comparison(home: Home, request: ComparisonRequest) -> Comparison:
     """Make the folder of a new comparison; nothing is asked yet.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         StorageError: the disk is full or the home cannot be written.
     """
+    allow("compare.ask")
     name = f"compare-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     folder = new_folder(comparisons_folder(home), name)
     try:
         (folder / "votes").mkdir()
+        remember_starter(folder)
         write_json(folder / REQUEST, request.model_dump(mode="json"))  # last: it makes the folder a comparison
     except OSError as error:
         raise storage_error(error, folder) or error from error
+    asked = {"questions": len(request.questions), "models": len(request.candidates)}
+    audit.record(home, "compare.ask", folder.name, **asked)
     return Comparison(folder)
 
 
@@ -262,13 +270,16 @@ def delete_comparison(home: Home, comparison: Comparison) -> None:
     """Remove a comparison with its answers and the votes on it; those that the reward lab has taken over stay there.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: it is being answered, or an evaluation judges its answers.
         StorageError: its files cannot be moved or removed.
     """
+    allow("comparison.delete")
     release = answering_alone(comparison)
     try:
         _refuse_judged(home, comparison)
         throw_away(home, comparison.folder)
+        audit.record(home, "comparison.delete", comparison.id)
     finally:
         release()
 

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from core.access import audit
+from core.access.permissions import allow
 from core.config import SAMPLE
 from core.data.draft import SPLITS, Draft, Split
 from core.data.mending import draft_of, prepared_rows, splits_by_question
@@ -47,10 +49,12 @@ def save(home: Home, table: Table, draft: Draft, name: str, progress: Tell = sil
     """Apply the draft and save the rows; a name that is taken becomes `name-2` and so on.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: the name or the prompt cannot be used.
         DataError: there are no rows to train on, or rows lack their question or answer.
         StorageError: the disk is full or the home cannot be written.
     """
+    allow("data.prepare")
     _refuse_name(name)
     check_prompt(draft.prompt)
     rows = prepared_rows(table, draft, progress)
@@ -61,7 +65,9 @@ def save(home: Home, table: Table, draft: Draft, name: str, progress: Tell = sil
         made = new_folder(work, name)  # the workshop itself can be read by nobody else
         manifest = _manifest(table, draft, rows, _write_parts(made, rows))
         write_json(made / MANIFEST, json.loads(manifest.model_dump_json()))
-        return PreparedData(_publish(made, place, name))
+        saved = PreparedData(_publish(made, place, name))
+    audit.record(home, "data.prepare", saved.name, rows=rows.num_rows)
+    return saved
 
 
 def prepare(home: Home, arguments: Mapping[str, Any], progress: Tell) -> dict[str, Any]:

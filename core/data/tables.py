@@ -20,6 +20,7 @@ from typing import Any
 import duckdb
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
+from core.access.permissions import allow
 from core.data.draft import Draft
 from core.errors import DataError
 from core.paths import Home, is_name, write_json
@@ -132,7 +133,12 @@ class Table:
         return Draft.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None
 
     def keep(self, draft: Draft) -> None:
-        """Remember what has been decided."""
+        """Remember what has been decided.
+
+        Raises:
+            AccessDenied: whoever acts now may not.
+        """
+        allow("data.prepare")
         write_json(self.folder / "draft.json", json.loads(draft.model_dump_json()))
 
 

@@ -35,7 +35,8 @@ def load_trainable(config: RunConfig, home: Home, compute: Compute) -> Policy:
 
 
 def _load_with_peft(config: RunConfig, home: Home, compute: Compute) -> Policy:
-    policy = load_policy(config.model, home, compute, quantized(config, compute))
+    whole = config.train.sharding == "none"
+    policy = load_policy(config.model, home, compute, quantized(config, compute), whole)
     check_target_modules(config, policy.model)
     return Policy(policy.model, policy.tokenizer, policy.template, adapter=lora_config(config))
 

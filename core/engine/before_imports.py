@@ -10,7 +10,7 @@ from core.config import RunConfig
 from core.paths import Home
 from core.ports import free_port
 
-_QUIET: Mapping[str, str] = {
+QUIET: Mapping[str, str] = {
     "UNSLOTH_DISABLE_STATISTICS": "1",  # or it downloads a file from the hub to be counted
     "VLLM_NO_USAGE_STATS": "1",
     "DO_NOT_TRACK": "1",
@@ -26,7 +26,7 @@ def before_imports(config: RunConfig, home: Home) -> None:
 
     Unsloth's many lines about what it patches go to the job's log.
     """
-    for name, value in _QUIET.items():
+    for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("MASTER_ADDR", "127.0.0.1")  # vLLM's own group; two runs must not meet at the usual port
     os.environ.setdefault("MASTER_PORT", str(free_port()))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
@@ -49,10 +50,23 @@ def choose_compute(dtype: str = "") -> Compute:
     Args:
         dtype: the name of the number format to use in any case.
     """
-    threads = cpu_cores()
+    threads = max(cpu_cores() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")), 1)
     torch.set_num_threads(threads)
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = _device()
     return Compute(device, getattr(torch, dtype) if dtype else _fastest_dtype(device), threads)
+
+
+def fastest_dtype_name() -> str:
+    """The name of the number format that `choose_compute` finds by itself."""
+    return str(choose_compute().dtype).removeprefix("torch.")
+
+
+def _device() -> torch.device:
+    """The processor, or the GPU of this training process, the first where there is only one process."""
+    if not torch.cuda.is_available():
+        return torch.device("cpu")
+    rank = os.environ.get("LOCAL_RANK")
+    return torch.device("cuda") if rank is None else torch.device("cuda", int(rank) % torch.cuda.device_count())
 
 
 def _fastest_dtype(device: torch.device) -> torch.dtype:

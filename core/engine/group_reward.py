@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from core.config import RunConfig
+from core.engine.agreement import to_first
 from core.prompts import conversation_text
 from core.reward.formula import VALIDITY, fill_missing
 from core.reward.scoring import Sample, Scorer, Scores
@@ -77,6 +78,23 @@ class GroupReward:
         if log_metric is not None and self._train.trackers:
             _track(scores, log_metric)
         return [float(value) for value in scores.rewards]
+
+    def whole(self, last: ScoredStep) -> ScoredStep:
+        """The step of all training processes together, of which `last` is this one's part.
+
+        It is whole on the first process only, which records it; all of them have to ask.
+        """
+        parts = to_first(last)
+        if len(parts) < 2:
+            return last
+        samples = tuple(sample for part in parts for sample in part.samples)
+        scores = self._scorer.joined(
+            samples,
+            [part.scores for part in parts],
+            self._train.scale_rewards,
+            self._train.multi_objective_aggregation,
+        )
+        return ScoredStep(samples, scores)
 
     def scored(self, completions: Any, **columns: Any) -> ScoredStep:
         """The scores of these completions; all objectives of a step ask with the same list, and it is scored once."""

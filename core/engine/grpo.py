@@ -10,6 +10,8 @@ from trl import GRPOConfig
 
 from core.config import RunConfig
 from core.engine.device import Compute
+from core.engine.sharding import sharding_settings
+from core.engine.trackers import told
 from core.engine.vllm_server import vllm_settings
 from core.errors import ConfigError
 from core.training.parts import Parts
@@ -31,7 +33,7 @@ def grpo_config(config: RunConfig, compute: Compute, folder: Path, passes: Parts
         "use_cpu": cpu,
         "bf16": False,  # the weights themselves are held in the chosen format; no autocast
         "gradient_checkpointing": passes.checkpointing,
-        "per_device_train_batch_size": train.completions_per_step // passes.parts,
+        "per_device_train_batch_size": train.completions_per_process // passes.parts,
         "gradient_accumulation_steps": passes.parts,
         "num_generations": train.num_generations,
         "max_steps": train.steps,
@@ -64,9 +66,11 @@ def grpo_config(config: RunConfig, compute: Compute, folder: Path, passes: Parts
         "save_strategy": "steps",
         "save_steps": -(-train.save_every // train.num_iterations) * train.num_iterations,  # see RunCallback
         "save_total_limit": train.keep_checkpoints,
-        "report_to": list(train.trackers) or "none",
+        "report_to": told(train.trackers) or "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": not cpu,
+        "ddp_find_unused_parameters": False,  # every weight of an adapter is used in every step
+        **sharding_settings(train.sharding),
         **vllm_settings(config, compute),
         **train.trl,
     }

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from core.config import RunConfig
+from core.engine.agreement import by_first
 from core.engine.reporting import Reporter
 from core.errors import ConfigError
 from core.reward.scoring import Scorer
@@ -31,8 +32,9 @@ class LiveWeights:
         self._objectives: Tensor | None = None
         self._seen: dict[str, float] | None = None
         self._refused: dict[str, float] | None = None
-        self._now = weights_at(run, reporter.step) or dict(config.reward.weights)
-        self._recorded = recorded_changes(run, reporter.step)
+        known = by_first(lambda: weights_at(run, reporter.step))
+        self._now = known or dict(config.reward.weights)
+        self._recorded = by_first(lambda: recorded_changes(run, reporter.step))
         scorer.weigh(self._now)
         reporter.weights(self._now, "start", reporter.step)
 
@@ -47,7 +49,7 @@ class LiveWeights:
 
     def before_scoring(self, step: int) -> None:
         """Take over the weights that are wanted from `step` on, when they are others."""
-        asked = self._asked()
+        asked = by_first(self._asked)
         if self._recorded and asked in (None, self._recorded[max(self._recorded)]):
             self._take(self._recorded.get(step), step)
             return

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 
 from core.config import RunConfig
+from core.engine.agreement import shared
 from core.engine.device import Compute
 from core.training.parts import DecoderSize, Parts, choose_parts
 
@@ -22,6 +23,12 @@ def choose_passes(config: RunConfig, model: Any, compute: Compute) -> Parts:
     shape = model.config
     size = DecoderSize(shape.num_hidden_layers, shape.hidden_size, shape.vocab_size)
     return choose_parts(config.train, size, _free_bytes(config, compute))
+
+
+def agreed_passes(config: RunConfig, model: Any, compute: Compute) -> Parts:
+    """What `choose_passes` finds for the training process with the least free memory; all of them do the same."""
+    found = shared(choose_passes(config, model, compute))
+    return max(found, key=lambda passes: (passes.checkpointing, passes.parts))
 
 
 def _free_bytes(config: RunConfig, compute: Compute) -> float:

@@ -63,11 +63,14 @@ def conversation_token_ids(tokenizer: PreTrainedTokenizerBase, conversation: Seq
     return list(tokenizer(text + beginning, add_special_tokens=False)["input_ids"])
 
 
-def load_policy(name: str, home: Home, compute: Compute, quantization: BitsAndBytesConfig | None = None) -> Policy:
+def load_policy(
+    name: str, home: Home, compute: Compute, quantization: BitsAndBytesConfig | None = None, whole: bool = True
+) -> Policy:
     """Load a model by its embedded name, local directory or Hugging Face id.
 
     Args:
         quantization: how its weights are held; None as `compute` says.
+        whole: whether the device gets all of it; else it stays in the machine's memory until it is spread over devices.
 
     Raises:
         ModelError: it cannot be found, read or used for chat; the message says which and what to do.
@@ -78,7 +81,7 @@ def load_policy(name: str, home: Home, compute: Compute, quantization: BitsAndBy
         model = AutoModelForCausalLM.from_pretrained(
             place, dtype=compute.dtype, use_safetensors=True, quantization_config=quantization
         )
-        if quantization is None:
+        if quantization is None and whole:
             model.to(compute.device)
     return Policy(model, tokenizer, template)
 

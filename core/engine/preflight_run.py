@@ -104,11 +104,19 @@ def _scratch(home: Home) -> Iterator[Home]:
 
 
 def _make_run(checked: Ready, scratch: Home) -> Run:
-    """The folder of the run that is tried: a few steps on the first prompts that the run would choose."""
+    """The folder of the run that is tried: a few steps on the first prompts that the run would choose.
+
+    Of several training processes that share a step, one is tried, with its share.
+    """
     train = checked.config.train
     steps, asked = steps_of(checked.config), max(train.held_out_rows, train.validation_rows)
-    prompts = steps // train.num_iterations * train.prompts_per_step
+    each = train.prompts_per_step // train.processes
+    prompts = steps // train.num_iterations * each
     changes = {
+        "train.processes": 1,
+        "train.sharding": "none",
+        "train.cluster": "none",
+        "train.prompts_per_step": each,
         "train.steps": steps,
         "train.learning_rate": 0.0,
         "train.train_rows": min(train.train_rows or prompts, prompts),

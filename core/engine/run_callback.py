@@ -10,6 +10,7 @@ from typing import Any
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from core.config import RunConfig
+from core.engine.agreement import by_first
 from core.engine.group_reward import GroupReward, ScoredStep
 from core.engine.reporting import Reporter, Stopped
 from core.engine.step_metrics import step_metrics
@@ -39,6 +40,7 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         self._validator = validator
         self._logs: dict[str, float | None] = {}
         self._recorded: ScoredStep | None = None
+        self._whole: ScoredStep | None = None
         self._told = False
 
     def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
@@ -62,27 +64,29 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
             with suppress(Stopped):
                 self._validator.validate(state.global_step)
         used_up = state.global_step % self._config.train.num_iterations == 0
-        if used_up and self._reporter.stop_requested():
+        if used_up and by_first(self._reporter.stop_requested):
             control.should_training_stop = True
-        if control.should_training_stop or (used_up and self._reporter.pause_requested()):
+        if control.should_training_stop or (used_up and by_first(self._reporter.pause_requested)):
             control.should_save = True
 
     def on_save(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any
     ) -> TrainerControl:
         self._reporter.event("checkpoint", path=f"checkpoints/checkpoint-{state.global_step}")
-        if self._reporter.pause_requested() and not self._reporter.stop_requested():
+        if by_first(self._waits):
             self._wait()
-        if self._reporter.stop_requested():
+        if by_first(self._reporter.stop_requested):
             control.should_training_stop = True
         return control
 
     def _record(self, step: int, logs: dict[str, float | None], scored: ScoredStep) -> None:
         self._logs |= logs  # a step that learns once more from completions logs nothing of them
-        metrics = step_metrics(step, self._logs, scored, self._reporter.take_seconds())
-        if scored is not self._recorded:
-            self._reporter.step_completions(step, scored.samples, scored.scores)
-            self._recorded = scored
+        fresh = scored is not self._recorded
+        if fresh or self._whole is None:
+            self._whole, self._recorded = self._reward.whole(scored), scored
+        metrics = step_metrics(step, self._logs, self._whole, self._reporter.take_seconds())
+        if fresh:
+            self._reporter.step_completions(step, self._whole.samples, self._whole.scores)
         self._reporter.step_done(metrics)
         if self._reward.notes and not self._told:  # at once, and with the final numbers at the end
             self._told = True
@@ -107,7 +111,11 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
     def _wait(self) -> None:
         """Wait, models in memory, until the user lets the run go on or asks it to stop."""
         self._reporter.state("paused")
-        while self._reporter.pause_requested() and not self._reporter.stop_requested():
+        while by_first(self._waits):
             time.sleep(_POLL_SECONDS)
-        if not self._reporter.stop_requested():
+        if not by_first(self._reporter.stop_requested):
             self._reporter.state("running")
+
+    def _waits(self) -> bool:
+        """Whether the user wants the run to wait; only the first process looks."""
+        return self._reporter.pause_requested() and not self._reporter.stop_requested()

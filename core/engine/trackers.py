@@ -8,11 +8,31 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from importlib.metadata import entry_points
+from importlib.util import find_spec
+from urllib.parse import urlsplit
 
+from core.jobs.cml_jobs import PROJECT_ID
 from core.paths import Home
 from core.runs.run import Run
 
 _PROJECT = "grpo-studio"
+_MLFLOW_STORES = "mlflow.tracking_store"
+"""The entry points by which packages teach MLflow further kinds of addresses, such as a workspace's own `cml:`."""
+
+
+def told(trackers: Sequence[str]) -> list[str]:
+    """The trackers that a run reports to: those it asks for, and MLflow in a Cloudera AI workspace that has one."""
+    found = list(trackers)
+    return found if "mlflow" in found or not _workspace_records() else [*found, "mlflow"]
+
+
+def _workspace_records() -> bool:
+    """Whether this is a pod of a workspace that names a place for MLflow, with all that MLflow needs to reach it."""
+    kind = urlsplit(os.environ.get("MLFLOW_TRACKING_URI", "")).scheme
+    if not (kind and os.environ.get(PROJECT_ID) and find_spec("mlflow")):
+        return False
+    return kind in ("http", "https") or any(point.name == kind for point in entry_points(group=_MLFLOW_STORES))
 
 
 def point_trackers(trackers: Sequence[str], run: Run, home: Home) -> None:

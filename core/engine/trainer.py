@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from trl import GRPOTrainer
+from trl.models.utils import _ForwardRedirection
 from trl.trainer.utils import selective_log_softmax, selective_log_softmax_and_entropy
 
 from core.config import RunConfig
@@ -27,8 +28,12 @@ from core.prompts import Message, begun_turn, whole_completion
 
 
 def trainer_class(config: RunConfig, compute: Compute) -> type[RunTrainer]:
-    """The faster of the two trainers where the run computes; Unsloth has a way of its own to run the policy."""
-    own_way = compute.device.type != "cpu" or config.train.backend == "unsloth"
+    """The faster of the two trainers where the run computes.
+
+    Unsloth has a way of its own to run the policy, and a model that is spread over processes must be run as a whole.
+    """
+    train = config.train
+    own_way = compute.device.type != "cpu" or train.backend == "unsloth" or train.sharding != "none"
     return RunTrainer if own_way else SharedPromptTrainer
 
 
@@ -59,7 +64,7 @@ class RunTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
             torch.manual_seed(seed)
             if self.use_vllm:
                 return self._answer_with_vllm(prompt_ids, seed)
-            if self._chooses_tokens_otherwise:
+            if self._chooses_tokens_otherwise or self.args.fsdp or self.is_deepspeed_enabled:
                 return self._answer_like_trl(prompt_ids)
             model = self.accelerator.unwrap_model(self.model_wrapped)
             return generate(model, self._tokenizer, prompt_ids, self._sampling())
@@ -156,7 +161,7 @@ class SharedPromptTrainer(RunTrainer):
                 model, input_ids, attention_mask, logits_to_keep, *args, **kwargs
             )
             return found
-        logits = completion_logits(model, input_ids, attention_mask, logits_to_keep)
+        logits = self._completion_logits(model, input_ids, attention_mask, logits_to_keep)
         completion_ids = input_ids[:, -logits_to_keep:]
         mask = attention_mask[:, -logits_to_keep:]
         if not compute_entropy:
@@ -170,3 +175,12 @@ class SharedPromptTrainer(RunTrainer):
             row_mask=mask,
         )
         return logps, entropies, None
+
+    def _completion_logits(self, model: Any, *tensors: Any) -> Tensor:
+        """`completion_logits` of a model that may be one of several copies, which add up their gradients only where
+        they are run through what PyTorch has wrapped around them."""
+        inner = self.accelerator.unwrap_model(model)
+        if inner is model:
+            return completion_logits(model, *tensors)
+        logits: Tensor = _ForwardRedirection()(model, inner, completion_logits, inner, *tensors)
+        return logits

@@ -8,31 +8,30 @@ from pathlib import Path
 from transformers import PrinterCallback, set_seed
 
 from core.config import RunConfig
+from core.engine.agreement import by_first, is_first
 from core.engine.backends import load_trainable
 from core.engine.checkpoints import checkpoint_step, last_whole_checkpoint
-from core.engine.device import Compute, compute_for
+from core.engine.device import Compute, compute_for, fastest_dtype_name
 from core.engine.group_reward import GroupReward
 from core.engine.grpo import grpo_config
 from core.engine.live_weights import LiveWeights
 from core.engine.memory_errors import memory_errors_told
-from core.engine.passes import choose_passes
+from core.engine.passes import agreed_passes
 from core.engine.policy import Policy
 from core.engine.reporting import Reporter, Stopped
 from core.engine.run_callback import RunCallback
 from core.engine.run_rows import RunRows, choose_rows, prompt_dataset
 from core.engine.scorers import opened_scorer
-from core.engine.trackers import point_trackers
+from core.engine.trackers import point_trackers, told
 from core.engine.trainer import RunTrainer, trainer_class
-from core.engine.validation import Examiner, Validator
+from core.engine.validation import HELD_OUT_PHASE, Examiner, FirstAnswers, Validator
 from core.engine.vllm_server import serving
 from core.lab.stress import run_warning
 from core.paths import Home
 from core.reward.scoring import Scorer
-from core.runs.completions import AFTER, BEFORE
+from core.runs.completions import AFTER
 from core.runs.run import Run
 from core.training.best import mend_best
-
-_HELD_OUT = "answering held-out questions"
 
 
 def train(run: Run, home: Home, reporter: Reporter | None = None) -> None:
@@ -57,29 +56,32 @@ def train(run: Run, home: Home, reporter: Reporter | None = None) -> None:
 def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: ExitStack) -> None:
     checkpoint = _begin(run, reporter)
     set_seed(config.train.seed)
-    compute = compute_for(config, reporter.dtype)
+    compute = compute_for(config, by_first(lambda: reporter.dtype or fastest_dtype_name()))
     reporter.computes_in(str(compute.dtype).removeprefix("torch."))
-    print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
-    point_trackers(config.train.trackers, run, home)
-    await_server = opened.enter_context(serving(config, compute, home, run.log))
+    if is_first():
+        print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
+    point_trackers(told(config.train.trackers), run, home)
+    await_server = opened.enter_context(serving(config, compute, home, run.log)) if is_first() else None
     policy = load_trainable(config, home, compute)
     scorer = opened.enter_context(opened_scorer(config.reward, config.prompt.tags, home, run))
     if checkpoint is None:
-        _tell_what_slips_through(run, scorer, reporter)
+        by_first(lambda: _tell_what_slips_through(run, scorer, reporter))
     rows = choose_rows(config, home, policy, reporter)
     weights = LiveWeights(run, config, scorer, reporter)
     reward = GroupReward(scorer, config, weights.before_scoring)
-    await_server(reporter.stop_if_asked)
+    by_first(lambda: await_server and await_server(reporter.stop_if_asked))
     trainer = _trainer(run, config, compute, policy, reward, rows, reporter)
     if config.train.multi_objective_aggregation == "normalize_then_sum":
         weights.govern(trainer.reward_weights)
     examiner = Examiner(run, config, policy, scorer, trainer, reporter)
     validator = Validator(examiner, rows.validation)
     trainer.add_callback(RunCallback(reporter, reward, config, validator))
-    if not (run.completions / BEFORE).exists():
-        with trainer.model.disable_adapter():
-            examiner.examine(rows.held_out, BEFORE, _HELD_OUT)
-    reporter.stop_if_asked()
+    first = FirstAnswers(examiner, rows.held_out)
+    if config.train.sharding == "none":
+        first.ask()
+    else:  # the model is not put together before training begins
+        trainer.add_callback(first)
+    by_first(reporter.stop_if_asked)
     if reporter.step < config.train.steps:
         trainer.learn(checkpoint)
     else:  # all steps are done, and only the questions after them were left
@@ -88,7 +90,7 @@ def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: 
     stopped = reporter.step < config.train.steps
     if not stopped:
         validator.catch_up(reporter.step)
-        examiner.examine(rows.held_out, AFTER, _HELD_OUT)
+        examiner.examine(rows.held_out, AFTER, HELD_OUT_PHASE)
     for note in scorer.notes():
         reporter.event("alert", message=note)
     reporter.state("stopped" if stopped else "finished")
@@ -96,8 +98,8 @@ def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: 
 
 def _begin(run: Run, reporter: Reporter) -> Path | None:
     """Say that the job works, and find the checkpoint from which it goes on; None to start from the beginning."""
-    mend_best(run)
-    checkpoint, faults = last_whole_checkpoint(run)
+    by_first(lambda: mend_best(run))
+    checkpoint, faults = by_first(lambda: last_whole_checkpoint(run))
     reporter.begin(0 if checkpoint is None else checkpoint_step(checkpoint))
     for fault in faults:
         reporter.event("alert", message=fault)
@@ -126,7 +128,7 @@ def _trainer(
     rows: RunRows,
     reporter: Reporter,
 ) -> RunTrainer:
-    args = grpo_config(config, compute, run.checkpoints, choose_passes(config, policy.model, compute))
+    args = grpo_config(config, compute, run.checkpoints, agreed_passes(config, policy.model, compute))
     args.run_name = run.id  # what trackers call it
     trainer = trainer_class(config, compute)(
         model=policy.model,

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 from core.config import RunConfig
 from core.datasets import Row
+from core.engine.agreement import by_first, count, is_first, number, shared
 from core.engine.policy import Policy
 from core.engine.reporting import Reporter, write_completions
 from core.engine.trainer import RunTrainer
 from core.prompts import conversation_text, whole_completion
 from core.reward.formula import combine, fill_missing
 from core.reward.scoring import Sample, Scorer, Scores
+from core.runs.completions import BEFORE
 from core.runs.events import Validation, read_events
 from core.runs.run import Run
 from core.training.best import Best, keep_best, read_best
 from core.training.coach_reader import Milestones
 
+HELD_OUT_PHASE = "answering held-out questions"
 CPU_BATCH, GPU_BATCH = 8, 64
 """Questions that are answered side by side."""
 
@@ -54,14 +59,28 @@ class Examiner:
             return None
         size = CPU_BATCH if self.trainer.accelerator.device.type == "cpu" else GPU_BATCH
         samples: list[Sample] = []
-        for start in range(0, len(rows), size):
-            self.reporter.stop_if_asked()
+        for start in range(0, len(rows), size * count()):
+            by_first(self.reporter.stop_if_asked)
             self.reporter.phase(phase, start, len(rows))
-            samples += self._answers(rows[start : start + size], self.config.train.seed + start)
+            samples += self._answers_together(rows[start : start + size * count()], self.config.train.seed + start)
         self.reporter.phase(phase, len(rows), len(rows))
+        return by_first(lambda: self._kept(samples, file))
+
+    def _kept(self, samples: Sequence[Sample], file: str) -> Scores:
         scores = self.scorer.score(samples)
         write_completions(self.run.completions / file, self.reporter.step, samples, scores)
         return scores
+
+    def _answers_together(self, rows: Sequence[Row], seed: int) -> list[Sample]:
+        """The answers to `rows`, of which every training process writes an equal share.
+
+        Where they do not divide evenly, the last question is answered again, since processes that share a model have
+        to run it equally often.
+        """
+        share = -(-len(rows) // count())
+        mine = [rows[min(place, len(rows) - 1)] for place in range(number() * share, (number() + 1) * share)]
+        parts = shared(self._answers(mine, seed + number() * share))
+        return [sample for part in parts for sample in part][: len(rows)]
 
     def _answers(self, rows: Sequence[Row], seed: int) -> list[Sample]:
         prompts = [self.policy.conversation(self.config.prompt, row.question) for row in rows]
@@ -78,6 +97,27 @@ class Examiner:
             )
             for row, text, prompt in zip(rows, texts, prompts, strict=True)
         ]
+
+
+class FirstAnswers(TrainerCallback):  # type: ignore[misc]
+    """Has the policy answer the held-out questions as it was before training, once in a run's life."""
+
+    def __init__(self, examiner: Examiner, rows: Sequence[Row]) -> None:
+        self._examiner = examiner
+        self._rows = rows
+
+    def on_train_begin(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **_: Any) -> None:
+        self.ask()
+
+    def ask(self) -> None:
+        """Answer them now, unless they have been answered.
+
+        Raises:
+            Stopped: as `Examiner.examine`.
+        """
+        if not by_first((self._examiner.run.completions / BEFORE).exists):
+            with self._examiner.trainer.model.disable_adapter():
+                self._examiner.examine(self._rows, BEFORE, HELD_OUT_PHASE)
 
 
 class Validator:
@@ -103,9 +143,12 @@ class Validator:
         Raises:
             Stopped: as `validate`.
         """
-        told = read_events(self._examiner.run.milestones)
-        if step > 0 and self.due(step) and all(found.step != step for found in Milestones(told).validations):
+        if step > 0 and self.due(step) and by_first(lambda: not self._validated(step)):
             self.validate(step)
+
+    def _validated(self, step: int) -> bool:
+        told = read_events(self._examiner.run.milestones)
+        return any(found.step == step for found in Milestones(told).validations)
 
     def validate(self, step: int) -> None:
         """Answer the validation questions after a step, record how it went, and keep the adapter if it is the best.
@@ -134,7 +177,11 @@ class Validator:
         return float(combine(components, reward.weight_vector, scores.valid, reward.invalid_reward).mean())
 
     def _keep_if_best(self, found: Best) -> None:
-        run = self._examiner.run
-        before = read_best(run)
-        if before is None or found.reward > before.reward:
-            keep_best(run, found, lambda folder: self._examiner.trainer.save_model(str(folder)))
+        run, trainer = self._examiner.run, self._examiner.trainer
+        before = by_first(lambda: read_best(run))
+        if before is not None and found.reward <= before.reward:
+            return
+        if is_first():
+            keep_best(run, found, lambda folder: trainer.save_model(str(folder)))
+        else:  # only the first writes; where each holds a part of the model, it needs the others' parts
+            trainer.save_model(str(run.best))

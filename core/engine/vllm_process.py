@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from core.errors import ModelError
 from core.secrets import without_secrets
 
 _POLL_SECONDS = 0.5
-_NOT_PASSED_ON = ("MASTER_ADDR", "MASTER_PORT")
-"""What this process has for itself: where its own group meets."""
+_NOT_PASSED_ON = re.compile(
+    r"MASTER_|(LOCAL_|GROUP_|ROLE_)?(RANK|WORLD_SIZE)$|GROUP_WORLD|ROLE_|TORCHELASTIC_|ACCELERATE_"
+)
+"""What this process has for itself: its group of training processes and where that meets."""
 
 
 def command(model: str, *options: str) -> list[str]:
@@ -36,7 +39,7 @@ def environment(model: str, **further: str) -> dict[str, str]:
     Others may read it, so it holds no key; but for that of the Hugging Face Hub where `model` is to be downloaded.
     """
     known = without_secrets(os.environ, downloads=not Path(model).is_dir())
-    common = {name: value for name, value in known.items() if name not in _NOT_PASSED_ON}
+    common = {name: value for name, value in known.items() if not _NOT_PASSED_ON.match(name)}
     return {**common, "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", **further}
 
 

@@ -20,6 +20,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from core.access import audit
+from core.access.permissions import allow
 from core.compare.comparison import Comparison, ComparisonRequest, find_comparison, throw_away
 from core.errors import ConfigError, DataError
 from core.evaluate.answer_metrics import AnswerMetrics
@@ -131,10 +133,12 @@ def create_evaluation(home: Home, request: EvaluationRequest) -> Evaluation:
     What is kept is the request as `core.evaluate.settling.settled` completes it.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: it does not fit its comparison, a judge stands there twice, or the environment's address is none.
         DataError: there is no such comparison, or it is damaged.
         StorageError: the disk is full or the home cannot be written.
     """
+    allow("evaluation.create")
     asked = find_comparison(home, request.comparison).request()
     refuse_misfit(request, asked)
     kept = settled(home, request, asked)
@@ -144,6 +148,7 @@ def create_evaluation(home: Home, request: EvaluationRequest) -> Evaluation:
         write_json(folder / REQUEST, kept.model_dump(mode="json"))
     except OSError as error:
         raise storage_error(error, folder) or error from error
+    audit.record(home, "evaluation.create", name, comparison=request.comparison)
     return Evaluation(folder)
 
 
@@ -212,12 +217,15 @@ def delete_evaluation(home: Home, evaluation: Evaluation) -> None:
     """Remove an evaluation with its verdicts, results and report; the comparison with its answers stays.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: it is being judged.
         StorageError: its files cannot be moved or removed.
     """
+    allow("evaluation.delete")
     release = judging_alone(evaluation)
     try:
         throw_away(home, evaluation.folder)
+        audit.record(home, "evaluation.delete", evaluation.id)
     finally:
         release()
 

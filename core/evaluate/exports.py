@@ -8,7 +8,9 @@ import io
 import json
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 
+from core.compare.comparison import ComparisonRequest
 from core.evaluate.evidence import Evidence
 from core.evaluate.judged_questions import JudgedAnswer, JudgedQuestion
 from core.evaluate.table import ALL_JUDGES, AUTOMATIC, COLUMNS
@@ -82,13 +84,33 @@ def verdicts_jsonl(evidence: Evidence) -> bytes:
 
 
 def settings_json(evidence: Evidence) -> bytes:
-    """All that was asked for: the evaluation, and the comparison with its questions, prompt and decoding."""
+    """All that was asked for: the evaluation, and the comparison with its questions, prompt and decoding.
+
+    Models that lie in folders of this machine are told by their names alone, since a pack is passed on.
+    """
     asked = {
         "evaluation": evidence.request.model_dump(mode="json"),
-        "comparison": evidence.asked.model_dump(mode="json"),
+        "comparison": _without_folders(evidence.asked).model_dump(mode="json"),
         "software": dict(evidence.versions),
     }
     return _json(asked)
+
+
+def _without_folders(asked: ComparisonRequest) -> ComparisonRequest:
+    candidates = tuple(one.model_copy(update={"model": _name(one.model)}) for one in asked.candidates)
+    reward = asked.reward
+    scorers = {"similarity_model": _name(reward.similarity_model), "fluency_model": _name(reward.fluency_model)}
+    return asked.model_copy(update={"candidates": candidates, "reward": reward.model_copy(update=scorers)})
+
+
+def _name(model: str) -> str:
+    """A model's name without the folders of this machine.
+
+    >>> _name("/srv/models/ward-7.gguf"), _name("~/models/base"), _name("Qwen/Qwen3-0.6B")
+    ('ward-7.gguf', 'base', 'Qwen/Qwen3-0.6B')
+    """
+    place = Path(model)
+    return place.name if place.is_absolute() or model.startswith(("~", ".")) else model
 
 
 def results_json(evidence: Evidence) -> bytes:

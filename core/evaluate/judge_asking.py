@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 
 import openai
@@ -57,24 +58,64 @@ class _Attempt:
     fault: Fault | None = None
 
 
+@dataclass
+class _Patience:
+    """How long one question is waited for, and whether its next request has had its turn."""
+
+    limit: asyncio.Timeout
+    has_turn: bool = True
+
+
+class _Turns:
+    """Keeps to so many requests a minute, those included that the client library makes again by itself."""
+
+    def __init__(self, per_minute: int) -> None:
+        # One at a time, evenly spaced: a bucket of a minute's questions would let them all out at once, and a second
+        # minute's worth within the same minute.
+        self._limiter = AsyncLimiter(1, 60 / per_minute) if per_minute else None
+        self._patience: ContextVar[_Patience] = ContextVar("patience")
+
+    @asynccontextmanager
+    async def turn(self, seconds: float) -> AsyncGenerator[None, None]:
+        """Wait for a turn, then give what is asked so many seconds, without those it waits for further turns.
+
+        Raises:
+            TimeoutError: they are over.
+        """
+        if self._limiter is not None:
+            await self._limiter.acquire()
+        async with asyncio.timeout(seconds) as limit:
+            self._patience.set(_Patience(limit))
+            yield
+
+    async def before(self, request: object) -> None:
+        """Let a further request of a question wait for a turn of its own."""
+        patience = self._patience.get()
+        if patience.has_turn or self._limiter is None:
+            patience.has_turn = False
+            return
+        clock = asyncio.get_running_loop().time
+        deadline, began = patience.limit.when(), clock()
+        assert deadline is not None
+        patience.limit.reschedule(None)
+        await self._limiter.acquire()
+        patience.limit.reschedule(deadline + clock() - began)
+
+
 class AskedJudge:
     """A judge with an open connection."""
 
-    def __init__(self, judge: JudgeSettings, client: AsyncOpenAI) -> None:
+    def __init__(self, judge: JudgeSettings, client: AsyncOpenAI, turns: _Turns) -> None:
         self._settings = judge
         self._key = client.api_key
         self._client = client
         self._model = StructuredModel(judge.model)
-        # One at a time, evenly spaced: a bucket of a minute's questions would let them all out at once, and a second
-        # minute's worth within the same minute.
-        self._turns = AsyncLimiter(1, 60 / judge.per_minute) if judge.per_minute else None
+        self._turns = turns
 
     async def judged(self, prompt: JudgePrompt) -> Judged:
         """The verdict on one call; whatever goes wrong is told in it."""
         began, attempts = time.monotonic(), list[_Attempt]()
         while len(attempts) < _ATTEMPTS:
-            if self._turns is not None:
-                await self._turns.acquire()
             attempts.append(await self._attempt(prompt, attempts[-1].reason if attempts else ""))
             if attempts[-1].outcome != "unreadable":
                 break
@@ -85,7 +126,7 @@ class AskedJudge:
         """Ask once; `problem` is why the last reply could not be read, in the studio's own words."""
         again = f"\n\nYour last reply could not be read: {problem}. Keep exactly to the form." if problem else ""
         try:
-            async with asyncio.timeout(self._settings.seconds + _PAUSES):
+            async with self._turns.turn(self._settings.seconds + _PAUSES):
                 reply = await self._model.ask(self._client, prompt.system + again, prompt.shown, prompt.form.schema)
         except NoCompletion as error:
             # No word of the judge's, such as a proxy's page while it is away; so a later round asks again.
@@ -137,8 +178,9 @@ class AskedJudge:
 @asynccontextmanager
 async def asked_judge(judge: JudgeSettings, endpoint: Endpoint, retries: int) -> AsyncGenerator[AskedJudge, None]:
     """A judge for the length of an `async with` block."""
-    async with open_client(endpoint.base_url, endpoint.key, judge.seconds, retries) as client:
-        yield AskedJudge(judge, client)
+    turns = _Turns(judge.per_minute)
+    async with open_client(endpoint.base_url, endpoint.key, judge.seconds, retries, before=turns.before) as client:
+        yield AskedJudge(judge, client, turns)
 
 
 def _read(prompt: JudgePrompt, reply: StructuredReply) -> _Attempt:

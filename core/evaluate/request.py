@@ -45,8 +45,8 @@ class JudgeSettings(Settings):
         base_url: where it is; empty takes the environment's `OPENAI_BASE_URL`, else OpenAI's. In an evaluation that
             has been made it is never empty.
         concurrent: how many questions may be under way at once.
-        per_minute: how many questions may begin within a minute; 0 sets no limit. What the client library asks again
-            after a refusal, at most six times a question and with growing pauses, comes on top.
+        per_minute: how many requests may begin within a minute, those included that are made again after a refusal, at
+            most six times a question and with growing pauses; 0 sets no limit.
         seconds: how long one reply may take.
         input_price, output_price: US dollars for a million tokens read and written; None where they are not known.
     """

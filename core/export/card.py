@@ -32,7 +32,12 @@ from core.runs.files import Size
 _TEMPLATE = "card.md.jinja"
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|&!~$:@]|(?<=www)\.)", re.IGNORECASE)
 """What would begin markup, or make a link of a text that looks like an address."""
-_LIBRARIES: Mapping[Form, str] = {"adapter": "peft", "merged": "transformers", "merged_4bit": "transformers"}
+_LIBRARIES: Mapping[Form, str] = {
+    "adapter": "peft",
+    "merged": "transformers",
+    "merged_4bit": "transformers",
+    "unsloth_merged": "transformers",
+}
 _LICENSES = {"HuggingFaceTB/SmolLM2-135M-Instruct": "apache-2.0"}
 """Of base models that come without a card of their own."""
 

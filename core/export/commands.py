@@ -16,9 +16,12 @@ from core.prompts import begun_turn, messages, render_system
 MODELFILE, SYSTEM = "Modelfile", "SYSTEM.txt"
 _PORT = 8080
 _LEAST_CONTEXT = 4096
-_SMALLEST_FIRST: tuple[Form, ...] = ("gguf_q4_k_m", "gguf_q5_k_m", "gguf_q8_0", "gguf_f16")
+_SMALLEST_FIRST: tuple[Form, ...] = (
+    *("gguf_q4_k_m", "unsloth_q4_k_m", "gguf_q5_k_m"),
+    *("gguf_q8_0", "unsloth_q8_0", "gguf_f16"),
+)
 """Which GGUF file is named where one is enough: the smallest that is there."""
-_MERGED: tuple[Form, ...] = ("merged", "merged_4bit")
+_MERGED: tuple[Form, ...] = ("merged", "merged_4bit", "unsloth_merged")
 
 
 @dataclass(frozen=True)

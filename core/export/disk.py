@@ -7,7 +7,15 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from core.errors import StorageError
-from core.export.request import FORM_TITLES, FORMS, GGUF_FORMS, QUANTISED, ExportRequest, Form
+from core.export.request import (
+    FORM_TITLES,
+    FORMS,
+    OWN_GGUF_FORMS,
+    QUANTISED,
+    UNSLOTH_GGUF_FORMS,
+    ExportRequest,
+    Form,
+)
 from core.paths import Home
 from core.runs.files import Size
 from core.runs.run import find_run
@@ -21,6 +29,8 @@ _BITS: Mapping[Form, tuple[float, float]] = {
     "gguf_q8_0": (8.6, 8.6),
     "gguf_q5_k_m": (6.0, 6.8),
     "gguf_q4_k_m": (5.3, 6.4),
+    "unsloth_q8_0": (8.6, 8.6),
+    "unsloth_q4_k_m": (5.3, 6.4),
 }
 """Bits for each parameter where rows are a multiple of `_BLOCK`, and where they are not: a little more than measured on
 Llama 3.1 8B (5.7 and 4.9) and on SmolLM2 135M (6.7 and 6.3), since embeddings of a small model weigh more."""
@@ -97,7 +107,7 @@ def check_disk(home: Home, request: ExportRequest, made: Collection[Form] = ()) 
 def _bytes(form: Form, shape: ModelShape, adapter: int) -> int:
     if form == "adapter":
         return adapter + _BESIDE_BYTES
-    if form in QUANTISED:
+    if form in _BITS:
         wide, narrow = _BITS[form]
         bits = narrow if shape.hidden % _BLOCK else wide
         return int(shape.parameters * bits / 8) + _BESIDE_BYTES
@@ -111,14 +121,15 @@ def _peak(sizes: Mapping[Form, int], forms: Collection[Form], made: Collection[F
     """The most at one moment: while others are made of merged weights, or when the quantised ones are made of f16.
 
     Merged weights that nobody asked for are removed as soon as nothing is made of them any more; a copy of the adapter
-    is there until the end.
+    is there until the end. Unsloth merges by itself and makes a GGUF file in 16 bits before it quantises.
     """
     quantised = sum(sizes[form] for form in QUANTISED if form in forms)
-    kept = sum(sizes[form] for form in forms if form not in GGUF_FORMS)
+    kept = sum(sizes[form] for form in forms if form not in OWN_GGUF_FORMS)
+    on_unsloths_way = 2 * sizes["unsloth_merged"] if any(form in UNSLOTH_GGUF_FORMS for form in forms) else 0
     f16 = sizes["gguf_f16"] if makes_f16(forms, made) else 0
     of_merged = f16 or "merged_4bit" in forms
     merged = sizes["merged"] if of_merged and "merged" not in (*forms, *made) else 0
-    return (sizes["adapter"] if forms else 0) + kept + f16 + max(merged, quantised)
+    return (sizes["adapter"] if forms else 0) + kept + f16 + max(merged, quantised + on_unsloths_way)
 
 
 def makes_f16(forms: Collection[Form], made: Collection[Form]) -> bool:
@@ -128,5 +139,5 @@ def makes_f16(forms: Collection[Form], made: Collection[Form]) -> bool:
         forms: what is still to be made.
         made: forms that are there already.
     """
-    wanted = any(form in GGUF_FORMS for form in forms)
+    wanted = any(form in OWN_GGUF_FORMS for form in forms)
     return wanted and "gguf_f16" not in made

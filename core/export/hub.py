@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
+from core.access import audit
+from core.access.permissions import allow
 from core.errors import ConfigError, RunError
 from core.export.hub_plan import PushRequest, make_plan
 from core.export.request import Form
@@ -78,18 +80,22 @@ def start_push(home: Home, export: Export, request: PushRequest, token: str) -> 
         token: for the Hub; it is passed on in the environment of the task's process and written nowhere.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: there is no token.
         RunError: an upload goes on already, or cannot be started; and as `make_plan` says.
         StorageError: a file is missing or is not as it was made.
         DataError: the export is damaged.
     """
+    allow("export.push")
     running = push_task(home, export)
     if running is not None and running.status().live:
         raise RunError(f"{export.id} is being uploaded just now. Wait until that is done, or stop it.")
     kept = check_token(token)
     make_plan(export, request)
     arguments = {**request.model_dump(mode="json"), "export": export.id}
-    return supervisor.start_task(home, KIND, arguments, {TOKEN_VARIABLE: kept})
+    task = supervisor.start_task(home, KIND, arguments, {TOKEN_VARIABLE: kept})
+    audit.record(home, "export.push", export.id, repository=request.repository, private=request.private)
+    return task
 
 
 def push_task(home: Home, export: Export) -> Task | None:

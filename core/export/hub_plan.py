@@ -24,7 +24,7 @@ from core.runs.run import Run
 from core.settings_base import Settings
 
 _REPOSITORY = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,95}/[A-Za-z0-9][A-Za-z0-9_.-]{0,95}")
-_AT_THE_TOP: tuple[Form, ...] = ("merged", "merged_4bit", *GGUF_FORMS, "adapter")
+_AT_THE_TOP: tuple[Form, ...] = ("merged", "merged_4bit", "unsloth_merged", *GGUF_FORMS, "adapter")
 """Whose files lie at the top of a repository that holds several forms, where programs look first."""
 
 
@@ -145,10 +145,7 @@ def make_plan(export: Export, request: PushRequest) -> Plan:
 
 
 def refuse_drift(export: Export) -> None:
-    """Raise RunError when the forms of an export answer differently and nobody has acknowledged that.
-
-    An export for which no comparison was asked may be published; the plan then warns.
-    """
+    """Raise RunError unless the answers of all forms were compared, and differences, where found, acknowledged."""
     report = export.parity()
     if export.uncompared:
         raise RunError(f"The answers of {export.id} have not been compared yet. Start the export again to do that.")
@@ -192,8 +189,6 @@ def _warnings(export: Export, request: PushRequest, files: Mapping[str, PlannedF
     found = []
     if not request.private:
         found.append("Everybody will be able to see and download this repository.")
-    if not export.request().parity:
-        found.append("The answers of this export were not compared with those of the adapter.")
     if CARD not in files:
         found.append("There is no model card at the top of the repository.")
     unsent = [form for form in GGUF_FORMS if form in export.made and form not in request.forms]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from core.export.parity_report import FormParity, Kind, ParityFinding, ParityReport, Severity
-from core.export.request import QUANTISED, Form
+from core.export.request import QUANTISED, UNSLOTH_GGUF_FORMS, Form
 
 SAME_WEIGHTS = 1e-3
 """Nats of divergence that rounding to 16 bits stays well under; a form of 16 bits that reaches them has other weights
@@ -15,7 +15,7 @@ ROUNDED_WEIGHTS = 0.05
 under it."""
 REWARD_LOSS = 0.1
 """How much less mean reward, which lies between -1 and 1, gets a warning."""
-ROUNDED: tuple[Form, ...] = (*QUANTISED, "merged_4bit")
+ROUNDED: tuple[Form, ...] = (*QUANTISED, *UNSLOTH_GGUF_FORMS, "merged_4bit")
 """Forms with coarser weights, which answer differently by their nature."""
 
 

@@ -1,4 +1,4 @@
-"""What quantises GGUF files on this machine, and why nothing does, without loading it.
+"""What makes and quantises GGUF files on this machine, and why nothing does, without loading it.
 
 A page must know that before somebody waits for an export. `core.engine.export` uses the same places.
 """
@@ -19,6 +19,8 @@ from core.export.request import QUANTISED, Form
 LLAMA_CPP_DIR = "LLAMA_CPP_DIR"
 """The environment variable that names the folder of an installed llama.cpp."""
 PROGRAM = "llama-quantize"
+CONVERTER = "convert_hf_to_gguf.py"
+"""llama.cpp's own script that makes GGUF files of safetensors; it comes with its source and not with every build."""
 PACKAGE = "xllamacpp"
 """The package whose library holds llama.cpp's quantising code."""
 WAY_OUT = (
@@ -50,10 +52,9 @@ def installed_program() -> Path | None:
     Raises:
         ConfigError: `LLAMA_CPP_DIR` names a folder without it.
     """
-    named = os.environ.get(LLAMA_CPP_DIR, "").strip()
-    if not named:
+    folder, suffix = named_folder(), ".exe" if sys.platform == "win32" else ""
+    if folder is None:
         return None
-    folder, suffix = Path(named).expanduser(), ".exe" if sys.platform == "win32" else ""
     for inner in _FOLDERS:
         program = folder / inner / f"{PROGRAM}{suffix}"
         if program.is_file() and os.access(program, os.X_OK):
@@ -62,6 +63,19 @@ def installed_program() -> Path | None:
         f"{LLAMA_CPP_DIR} names {folder}, which holds no program {PROGRAM}. Name the folder of an installed "
         f"llama.cpp, or leave {LLAMA_CPP_DIR} unset: the studio then quantises by itself."
     )
+
+
+def installed_converter() -> Path | None:
+    """`convert_hf_to_gguf.py` of the llama.cpp that the environment names, or None where it holds none."""
+    folder = named_folder()
+    scripts = (folder / inner / CONVERTER for inner in _FOLDERS) if folder is not None else ()
+    return next((script.resolve() for script in scripts if script.is_file()), None)
+
+
+def named_folder() -> Path | None:
+    """The folder of an installed llama.cpp that the environment names; None where it names none."""
+    named = os.environ.get(LLAMA_CPP_DIR, "").strip()
+    return Path(named).expanduser() if named else None
 
 
 def has_llama_cpp_python() -> bool:

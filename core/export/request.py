@@ -3,21 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from core.config import validation_sentence
 from core.errors import ConfigError
 from core.settings_base import Settings
 
-Form = Literal["adapter", "merged", "merged_4bit", "gguf_f16", "gguf_q8_0", "gguf_q5_k_m", "gguf_q4_k_m"]
+Form = Literal[
+    "adapter",
+    "merged",
+    "merged_4bit",
+    "gguf_f16",
+    "gguf_q8_0",
+    "gguf_q5_k_m",
+    "gguf_q4_k_m",
+    "unsloth_merged",
+    "unsloth_q8_0",
+    "unsloth_q4_k_m",
+]
 """What a trained model may be handed on as."""
 
 FORMS: tuple[Form, ...] = get_args(Form)
 """In the order in which they are made."""
-GGUF_FORMS: tuple[Form, ...] = ("gguf_f16", "gguf_q8_0", "gguf_q5_k_m", "gguf_q4_k_m")
 QUANTISED: tuple[Form, ...] = ("gguf_q8_0", "gguf_q5_k_m", "gguf_q4_k_m")
+OWN_GGUF_FORMS: tuple[Form, ...] = ("gguf_f16", *QUANTISED)
+UNSLOTH_GGUF_FORMS: tuple[Form, ...] = ("unsloth_q8_0", "unsloth_q4_k_m")
+UNSLOTH_FORMS: tuple[Form, ...] = ("unsloth_merged", *UNSLOTH_GGUF_FORMS)
+"""Made by Unsloth itself, of runs that it has trained."""
+GGUF_FORMS: tuple[Form, ...] = (*OWN_GGUF_FORMS, *UNSLOTH_GGUF_FORMS)
 
 FORM_TITLES: Mapping[Form, str] = {
     "adapter": "LoRA adapter",
@@ -27,6 +42,9 @@ FORM_TITLES: Mapping[Form, str] = {
     "gguf_q8_0": "GGUF q8_0",
     "gguf_q5_k_m": "GGUF q5_k_m",
     "gguf_q4_k_m": "GGUF q4_k_m",
+    "unsloth_merged": "Merged by Unsloth, 16 bits",
+    "unsloth_q8_0": "GGUF q8_0 by Unsloth",
+    "unsloth_q4_k_m": "GGUF q4_k_m by Unsloth",
 }
 
 
@@ -38,8 +56,7 @@ class ExportRequest(Settings):
         run: the id of the run whose adapter it is.
         checkpoint: which of its adapters: empty for the final one, `best`, or a step.
         forms: what is made.
-        parity: whether each form is asked the same questions afterwards and held against the adapter.
-        questions: how many.
+        questions: how many each form is asked afterwards, to be held against the adapter.
         seed: which questions, of those that were never trained on.
     """
 
@@ -47,9 +64,16 @@ class ExportRequest(Settings):
     run: str = Field(min_length=1)
     checkpoint: str = ""
     forms: tuple[Form, ...] = Field(min_length=1)
-    parity: bool = True
     questions: int = Field(default=8, ge=1, le=100)
     seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _always_compared(cls, values: Any) -> Any:
+        """Requests that lie on disk may say whether answers are compared; they always are."""
+        if not isinstance(values, dict):
+            return values
+        return {name: value for name, value in values.items() if name != "parity"}
 
     @field_validator("forms")
     @classmethod

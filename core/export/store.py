@@ -2,7 +2,7 @@
 
 <run>/exports/<export id>/
   request.json     which adapter, in which forms; never changed afterwards
-  adapter/  merged/  merged-4bit/
+  adapter/  merged/  merged-4bit/  merged-unsloth/
                    one folder for each form that a program loads as a folder
   gguf/            the GGUF files, one for each form, with their Modelfiles
   parity.json      how each form answers, held against the adapter
@@ -27,12 +27,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from core.access import audit
+from core.access.permissions import allow
 from core.compare.comparison import throw_away
 from core.errors import DataError, RunError, StudioError
 from core.export.disk import check_disk
 from core.export.manifest import Manifest, sha256_of
 from core.export.parity_report import ParityReport
 from core.export.request import FORMS, GGUF_FORMS, ExportRequest, Form
+from core.export.unsloth import refuse_unsloth
 from core.locks import held
 from core.paths import Home, is_name, new_folder, storage_error, write_json
 from core.runs.files import EXPORT_LOCK, EXPORTS
@@ -46,7 +49,12 @@ COMMANDS, CARD = "COMMANDS.md", "README.md"
 PART = ".part-"
 """What the names of files and folders that are being written begin with."""
 
-_FOLDERS: dict[Form, str] = {"adapter": "adapter", "merged": "merged", "merged_4bit": "merged-4bit"}
+_FOLDERS: dict[Form, str] = {
+    "adapter": "adapter",
+    "merged": "merged",
+    "merged_4bit": "merged-4bit",
+    "unsloth_merged": "merged-unsloth",
+}
 _GGUF_FOLDER = "gguf"
 _MOST_LETTERS = 40
 
@@ -170,9 +178,11 @@ class Export:
                 changed since.
 
         Raises:
+            AccessDenied: whoever acts now may not.
             RunError: there is no report, or it is another than the one that was read.
             StorageError: the disk is full.
         """
+        allow("export.create")
         present = self.parity_sha256
         if not present:
             raise RunError(f"{self.id} has no parity report that could be acknowledged. Start the export again.")
@@ -183,6 +193,8 @@ class Export:
             )
         said = Acknowledgement(parity_sha256=present, time=time.time())
         write_json(self.folder / ACKNOWLEDGED, said.model_dump(mode="json"))
+        home = audit.home_of(self.folder.parent.parent)
+        audit.record(home, "export.create", self.id, acknowledged=present)
 
     @property
     def slug(self) -> str:
@@ -218,12 +230,7 @@ class Export:
 
     @property
     def uncompared(self) -> tuple[Form, ...]:
-        """The forms that are made, should be held against the adapter, and have not been.
-
-        Raises as `request`, `manifest` and `parity` do.
-        """
-        if not self.request().parity:
-            return ()
+        """The forms that are made and have not been held against the adapter; raises as `manifest` and `parity` do."""
         report = self.parity()
         return tuple(form for form in self.made if report is None or report.of(form) is None)
 
@@ -280,13 +287,17 @@ def create_export(home: Home, request: ExportRequest) -> Export:
     """Make the folder of a new export; nothing is exported yet.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: the run is gone, or has no such adapter.
-        ConfigError: the checkpoint is none, or the run's configuration cannot be read.
+        ConfigError: the checkpoint is none, the run's configuration cannot be read, or Unsloth cannot make one of its
+            forms of this run or on this machine.
         ModelError: the adapter is damaged, or belongs to another base model than the run's.
         StorageError: there is not enough room for it, or the run's folder cannot be written.
     """
+    allow("export.create")
     adapter_to_export(home, request)
     run = find_run(home, request.run)
+    refuse_unsloth(home, request, run.config())
     check_disk(home, request)
     parent = run.folder / EXPORTS
     try:
@@ -295,6 +306,7 @@ def create_export(home: Home, request: ExportRequest) -> Export:
         write_json(folder / REQUEST, request.model_copy(update={"run": run.id}).model_dump(mode="json"))
     except OSError as error:
         raise storage_error(error, parent / REQUEST) or error from error
+    audit.record(home, "export.create", folder.name, run=run.id, forms=", ".join(request.forms))
     return Export(folder)
 
 
@@ -344,12 +356,15 @@ def delete_export(home: Home, export: Export) -> None:
     """Remove an export with all its files; the run and its adapters stay.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: it is being made.
         StorageError: its files cannot be moved or removed.
     """
+    allow("export.delete")
     release = writing_alone(export)
     try:
         throw_away(home, export.folder)
+        audit.record(home, "export.delete", export.id)
     finally:
         release()
 

@@ -5,6 +5,7 @@
   control/stop     asks the job to stop
   control/writer.lock   locked by the job's process as long as it lives
   worker.log       what its process printed
+  launch.json      where its process was started, when that was not on this machine
 
 A training run (`core.runs.run`) and a task (`core.jobs.tasks`) are such folders with a request and results of their
 own.
@@ -22,6 +23,7 @@ from filelock import FileLock, Timeout
 from pydantic import TypeAdapter, ValidationError
 
 from core.errors import RunError
+from core.jobs import cml_jobs
 from core.paths import write_json
 
 State = Literal["queued", "starting", "running", "paused", "stopping", "stopped", "finished", "failed", "interrupted"]
@@ -107,7 +109,7 @@ class JobFolder:
             return written
         if written.pid == 0 and abs(time.time() - written.updated) < _START_GRACE:
             return written
-        if self.process(written) is None:
+        if self.process(written) is None and not self._works_elsewhere():
             written = self.written_status()  # it may have ended properly since the first look
             return replace(written, state="interrupted", eta_seconds=None) if written.live else written
         return replace(written, state="stopping") if self.stop_request.exists() else written
@@ -116,13 +118,20 @@ class JobFolder:
         """The job's living process, or None when it has ended.
 
         An operating system reckons a creation time from the clock, so a clock that is set makes the job's own process
-        look like another one with its id. Then the lock decides that the job holds as long as it lives.
+        look like another one with its id. Then the lock decides that the job holds as long as it lives. The process of
+        a job in another pod is none of this machine, whatever process has its id here.
         """
         found = process(status)
-        if found is not None:
+        if found is not None or cml_jobs.launched(self.folder) is not None:
             return found
         other = running(status.pid)
         return other if other is not None and self.held() else None
+
+    def _works_elsewhere(self) -> bool:
+        """Whether the job's process is in another pod: it holds the lock in the common storage, or the workspace says
+        that it lives."""
+        launch = cml_jobs.launched(self.folder)
+        return launch is not None and (self.held() or cml_jobs.lives(launch))
 
     def held(self, seconds: float = 0.0) -> bool:
         """Whether a process works on the job, wherever it is, and still does after `seconds`: it holds its lock."""

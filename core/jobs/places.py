@@ -14,6 +14,8 @@ CORES_FOR_A_RUN = 8
 """Processor cores that one run keeps busy; fewer than twice as many take one run at a time."""
 SERVER_GPUS = "GRPO_STUDIO_SERVER_GPUS"
 """The environment variable that tells a job which GPUs are for its generation server, separated by commas."""
+RAY_ADDRESSES = ("GRPO_STUDIO_RAY_ADDRESS", "RAY_ADDRESS")
+"""Environment variables that name a Ray cluster; without any, one is started on this machine."""
 
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _STARTER = "GRPO_STUDIO_VISIBLE_GPUS"
@@ -64,17 +66,15 @@ class Places:
         """
         if not self.gpus:
             return () if len(held) < self.count else None
-        needed = _needed(config)
+        training, served = _training(config), config.train.generation == "vllm_server"
+        needed = training + served
         if needed > len(self.gpus):
-            raise ConfigError(
-                f"train.generation is {config.train.generation!r}, which needs {needed} GPUs: one to train on and one "
-                f"for the server. This machine has {self}. Choose 'vllm', which shares one GPU."
-            )
+            raise ConfigError(_too_many(config, needed, self))
         taken = {gpu for gpus in held for gpu in (gpus or self.gpus[:1])}
         left = [gpu for gpu in self.gpus if gpu not in taken]
         if len(left) < needed:
             return None
-        return tuple(left[: 1 if needed == 1 else 1 + _power_of_two(len(left) - 1)])
+        return tuple(left[: training + _power_of_two(len(left) - training) if served else training])
 
 
 def gpu_names(gpus: Sequence[Gpu]) -> tuple[str, ...]:
@@ -85,17 +85,21 @@ def gpu_names(gpus: Sequence[Gpu]) -> tuple[str, ...]:
     return tuple(name.strip() for name in listed.split(","))[: len(gpus)]
 
 
-def environment(gpus: Sequence[str]) -> dict[str, str]:
-    """What the environment of a job says of its GPUs: the first is for training, the others for its server."""
+def environment(gpus: Sequence[str], training: int = 1) -> dict[str, str]:
+    """What the environment of a job says of its GPUs: the first ones are for training, the others for its server.
+
+    Args:
+        training: how many are for training.
+    """
     starter = {_STARTER: os.environ.get(_VISIBLE, _ANY)}
     if not gpus:  # the driver's tool found none; CUDA may know better, but then a run has one of them only
         return {**starter, _VISIBLE: os.environ.get(_VISIBLE, "0").partition(",")[0]}
     order = {} if _VISIBLE in os.environ else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID"}  # as the driver's tool counts
-    return {**starter, **order, _VISIBLE: gpus[0], SERVER_GPUS: ",".join(gpus[1:])}
+    return {**starter, **order, _VISIBLE: ",".join(gpus[:training]), SERVER_GPUS: ",".join(gpus[training:])}
 
 
 def server_gpus() -> tuple[str, ...]:
-    """The GPUs that this job was given for its generation server, beside the one that it can see itself."""
+    """The GPUs that this job was given for its generation server, beside those that it can see itself."""
     return tuple(name for name in os.environ.get(SERVER_GPUS, "").split(",") if name)
 
 
@@ -110,9 +114,23 @@ def starters_environment() -> dict[str, str]:
     return variables
 
 
-def _needed(config: RunConfig) -> int:
-    """How many GPUs a run needs at least."""
-    return 2 if config.train.generation == "vllm_server" else 1
+def _training(config: RunConfig) -> int:
+    """How many GPUs of this machine a run trains on."""
+    elsewhere = config.train.cluster == "ray" and any(map(os.environ.get, RAY_ADDRESSES))
+    return 0 if elsewhere else config.train.processes
+
+
+def _too_many(config: RunConfig, needed: int, places: Places) -> str:
+    if config.train.processes > 1:
+        server = ", and one for the vLLM server" if config.train.generation == "vllm_server" else ""
+        return (
+            f"train.processes is {config.train.processes}: each training process needs a GPU of its own{server}. This "
+            f"machine has {places}. Use fewer processes."
+        )
+    return (
+        f"train.generation is {config.train.generation!r}, which needs {needed} GPUs: one to train on and one "
+        f"for the server. This machine has {places}. Choose 'vllm', which shares one GPU."
+    )
 
 
 def _power_of_two(count: int) -> int:

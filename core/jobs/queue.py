@@ -16,6 +16,9 @@ from pathlib import Path
 
 import psutil
 
+from core.access import audit
+from core.access.permissions import allow
+from core.access.starters import remember_starter, starter_of
 from core.config import RunConfig
 from core.errors import RunError, StorageError, StudioError
 from core.jobs.folder import JobFolder
@@ -25,6 +28,7 @@ from core.jobs.room import ending, room
 from core.jobs.spawning import detached
 from core.jobs.supervisor import launch, make_run, one_starter, refuse_unresumable, settle
 from core.paths import Home
+from core.quotas import refuse_full, refuse_many
 from core.runs.run import Run, list_runs
 from core.secrets import hide_environment
 
@@ -35,12 +39,17 @@ def enqueue(home: Home, config: RunConfig, prefix: str = "run") -> Run:
     """Check a run as `core.jobs.supervisor.start` does, and put it at the end of the queue.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         StudioError: what the run needs is missing or wrong.
     """
+    allow("train.start")
     checked = ready(home, config)
+    refuse_full(home)
     with one_starter(home):
+        refuse_many(home)
         run = make_run(home, checked, prefix)
         _take_ticket(home, run)
+    audit.record(home, "train.start", run.id, queued=True)
     return run
 
 
@@ -48,26 +57,35 @@ def add(home: Home, run: Run) -> None:
     """Put a stopped, failed or interrupted run at the end of the queue; it then goes on from its last checkpoint.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: the run is live, waits already, or is finished.
         StudioError: what it needs is missing or has changed.
     """
+    allow("train.start")
+    refuse_full(home)
     with one_starter(home):
         refuse_unresumable(run)
         refuse_unready(home, run.config(), run)
+        refuse_many(home, besides=run)
+        remember_starter(run.folder)
         _take_ticket(home, run)
+    audit.record(home, "train.start", run.id, queued=True, resumed=True)
 
 
 def remove(home: Home, run: Run) -> None:
     """Take a run out of the queue; it counts as stopped, and can be resumed or queued again.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: it does not wait there.
     """
+    allow("train.stop", owner=starter_of(run.folder))
     with one_starter(home):
         state = run.status().state
         if state != "queued":
             raise RunError(f"{run.id} does not wait in the queue: it is {state}.")
         settle(run, "stopped")
+    audit.record(home, "train.stop", run.id, queued=True)
 
 
 def waiting(home: Home) -> list[Run]:

@@ -9,7 +9,7 @@ import psutil
 from core.config import RunConfig, with_changes
 from core.datasets import fingerprint, read_rows, training_rows
 from core.errors import DataError, StorageError
-from core.machine import Machine
+from core.jobs.launchers import machine_for_runs
 from core.models import locate
 from core.paths import Home
 from core.reward.custom_files import Source, sources, unhashed
@@ -54,7 +54,7 @@ def refuse_unready(home: Home, config: RunConfig, run: Run | None = None) -> Non
         run: the run to go on with, whose own copies of the custom rewards count; None looks at the home's.
     """
     locate(config.model, home)
-    capabilities.refuse(config, Machine.inspect(home), model_shape(config.model, home))
+    capabilities.refuse(config, machine_for_runs(home), model_shape(config.model, home))
     ready_reward(home, config.reward, run)
     rows = len(training_rows(read_rows(config.data, home)))
     _refuse_few(rows, config.train)

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from core.config import RunConfig
 from core.errors import Busy
+from core.jobs.cml_jobs import launched
 from core.jobs.folder import JobFolder, Status
+from core.jobs.launchers import runs_here
 from core.jobs.places import Places
 from core.jobs.tasks import TRIAL, Task, tasks_of
 from core.paths import Home
@@ -22,12 +24,15 @@ def room(
 
     Args:
         home: whose runs and pre-flights count.
-        places: what the machine has; looked up when not given.
+        places: what this machine has; looked up when not given, and then a run that would be started elsewhere always
+            has room.
         besides: a run that does not count, since `launch` waits until its last job has ended.
 
     Raises:
         ConfigError: the run needs more GPUs than there are.
     """
+    if places is None and not runs_here():
+        return ()
     held = [status.gpus for job_id, status in _holding(home).items() if besides is None or job_id != besides.id]
     return (places or Places.of_this_machine()).free(config, held)
 
@@ -41,9 +46,9 @@ def refuse_busy(
         Busy: there is no room for one more run.
         ConfigError: the run needs more GPUs than there are.
     """
-    places = places or Places.of_this_machine()
     gpus = room(home, config, places, besides)
     if gpus is None:
+        places = places or Places.of_this_machine()
         holding = _holding(home)
         first = next(iter(holding), "Another run")
         doing = "still ending" if first in holding and not holding[first].live else "running"
@@ -69,7 +74,7 @@ def ending(home: Home) -> list[JobFolder]:
 
 def _holding(home: Home) -> dict[str, Status]:
     """The jobs that take the room of a run, each until its process has given its memory back."""
-    found = [(job, job.status()) for job in needing_room(home)]
+    found = [(job, job.status()) for job in needing_room(home) if launched(job.folder) is None]
     return {job.id: status for job, status in found if status.live or job.process(status) is not None}
 
 

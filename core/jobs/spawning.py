@@ -9,10 +9,13 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 
+from core.access.actors import current_actor, job_environment
+from core.access.starters import starter_of
 from core.errors import RunError
 from core.jobs.folder import JobFolder
 from core.jobs.places import environment, starters_environment
 from core.paths import PROJECT, Home
+from core.runs.run import Run
 from core.secrets import hide_environment
 
 _START_SECONDS = 60.0
@@ -46,16 +49,16 @@ def spawn(job: JobFolder, home: Home, computes: bool = True, secrets: Mapping[st
     """
     hide_environment()  # the job may run code of the user's, which has no business with the studio's keys
     try:
-        child = detached("core.jobs.worker", job, home, {**_variables(job, computes), **(secrets or {})})
+        child = detached("core.jobs.worker", job, home, {**job_variables(job, computes), **(secrets or {})})
     except OSError as error:  # such as too many processes
-        raise _not_started(job, f"The job did not start ({error.strerror}). Try again in a moment.") from error
+        raise not_started(job, f"The job did not start ({error.strerror}). Try again in a moment.") from error
     deadline = time.monotonic() + _START_SECONDS
     while job.written_status().pid == 0 and child.poll() is None and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
     if job.written_status().pid == 0:
         child.kill()
         child.wait()
-        raise _not_started(job, f"The job did not start. Its log is {job.log}.")
+        raise not_started(job, f"The job did not start. Its log is {job.log}.")
 
 
 def detached(module: str, job: JobFolder, home: Home, variables: Mapping[str, str]) -> subprocess.Popen[bytes]:
@@ -76,12 +79,21 @@ def detached(module: str, job: JobFolder, home: Home, variables: Mapping[str, st
     return child
 
 
-def _variables(job: JobFolder, computes: bool) -> Mapping[str, str]:
+def job_variables(job: JobFolder, computes: bool) -> Mapping[str, str]:
     """What the environment of a job's process holds, beside what it does for every job."""
-    return {**os.environ, **environment(job.written_status().gpus)} if computes else starters_environment()
+    actor = job_environment(starter_of(job.folder) or current_actor())
+    places = (
+        {**os.environ, **environment(job.written_status().gpus, _training(job))} if computes else starters_environment()
+    )
+    return {**places, **actor}
 
 
-def _not_started(job: JobFolder, message: str) -> RunError:
+def _training(job: JobFolder) -> int:
+    """How many of a job's GPUs are for training; the others are for its generation server."""
+    return job.config().train.processes if isinstance(job, Run) else 1
+
+
+def not_started(job: JobFolder, message: str) -> RunError:
     """The error, after it has been written into the job's status."""
     job.write_status(replace(job.written_status(), state="failed", error=message, updated=time.time()))
     return RunError(message)

@@ -15,17 +15,22 @@ from typing import Any
 
 import psutil
 
+from core.access import audit
+from core.access.permissions import allow
+from core.access.starters import remember_starter, starter_of
 from core.config import RunConfig, parse_config
 from core.errors import RunError
+from core.jobs import launchers
 from core.jobs.folder import JobFolder, State, Status
-from core.jobs.processes import end_tree
+from core.jobs.places import Places
 from core.jobs.readiness import Ready, ready, refuse_unready
 from core.jobs.room import gpu_for_a_task, refuse_busy
 from core.jobs.server_tasks import clear_servers, one_server_starter
 from core.jobs.spawning import spawn
-from core.jobs.tasks import KINDS, TRIAL, Task, create_task
+from core.jobs.tasks import KINDS, NEEDS, SERVERS, TRIAL, Task, create_task
 from core.locks import locked
 from core.paths import Home
+from core.quotas import refuse_full, refuse_many
 from core.reward.custom_files import keep
 from core.runs.events import EventWriter
 from core.runs.run import Run, create_run
@@ -46,16 +51,21 @@ def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
     has from an earlier run are not compared: a new run takes everything as it is.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         Busy: the machine has no room for one more run; `core.jobs.queue.enqueue` lets it wait.
         DataError, ModelError, RewardError, ConfigError: what the run needs is missing or wrong.
         StorageError: there is too little room.
         RunError: its process could not be started.
     """
+    allow("train.start")
     checked = ready(home, config)
+    refuse_full(home)
     with one_starter(home):
+        refuse_many(home)
         gpus = refuse_busy(home, checked.config)
         run = make_run(home, checked, prefix)
         launch(home, run, gpus)
+    audit.record(home, "train.start", run.id)
     return run
 
 
@@ -67,10 +77,14 @@ def start_task(home: Home, kind: str, arguments: Mapping[str, Any], secrets: Map
             of its process and nowhere else.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         Busy: it tries a run, and the machine has no room for one.
         ConfigError: it tries a run that needs more GPUs than there are.
         RunError: its process could not be started.
     """
+    allow(NEEDS[kind])
+    if kind not in SERVERS:
+        refuse_full(home)
     computes = KINDS[kind].startswith(_COMPUTING)
     if kind == TRIAL:
         task = _trial(home, arguments)
@@ -79,6 +93,7 @@ def start_task(home: Home, kind: str, arguments: Mapping[str, Any], secrets: Map
         if computes:
             task.write_status(replace(task.written_status(), gpus=gpu_for_a_task(home)))
     spawn(task, home, computes, secrets or {})
+    audit.record(home, NEEDS[kind], task.id, task=kind)
     return task
 
 
@@ -86,42 +101,53 @@ def resume(home: Home, run: Run) -> None:
     """Start the job of a stopped, failed or interrupted run again; it goes on from its last whole checkpoint.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         Busy: the machine has no room for one more run; `core.jobs.queue.add` lets it wait.
         RunError: the run is live, waits in the queue, or is finished.
         StudioError: what it needs is missing or has changed.
     """
+    allow("train.start")
+    refuse_full(home)
     with one_starter(home):
         refuse_unresumable(run)
         refuse_unready(home, run.config(), run)
-        launch(home, run, refuse_busy(home, run.config(), besides=run))
+        refuse_many(home, besides=run)
+        gpus = refuse_busy(home, run.config(), besides=run)
+        remember_starter(run.folder)
+        launch(home, run, gpus)
+    audit.record(home, "train.start", run.id, resumed=True)
 
 
 def stop(job: JobFolder) -> None:
     """Ask a live job to stop; a training run does so after the step it is in, and saves a checkpoint and its adapter.
 
     Raises:
+        AccessDenied: whoever acts now may not, and has not started it.
         RunError: the job is not live.
     """
+    action = NEEDS[job.kind()] if isinstance(job, Task) else "train.stop"
+    allow(action, owner=starter_of(job.folder))
     job.refuse_ended()
     job.stop_request.parent.mkdir(exist_ok=True)
     job.stop_request.touch()
+    audit.record(audit.home_of(job.folder), action, job.id, stop=True)
 
 
 def stop_now(run: Run) -> None:
     """End a live run at once, with all that its process has started; what came after its last checkpoint is lost.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: the run is not live, or its process cannot be ended.
     """
-    found = run.process(run.refuse_ended())
-    if found is None:
-        raise RunError(f"{run.id} is just being started. Try again in a moment.")
-    if not end_tree(found):
-        raise RunError(f"{run.id} could not be ended: its process {found.pid} does not go away. Try again in a moment.")
+    allow("train.stop", owner=starter_of(run.folder))
+    run.refuse_ended()
+    launchers.launcher_of(run, spawn).end(run)
     busy = f"{run.id} has been ended, but something still holds its lock {run.writer_lock}."
     with locked(run.writer_lock, _END_SECONDS, busy, RunError):
         if run.written_status().live:  # else it had come to its end by itself
             settle(run, "stopped")
+    audit.record(audit.home_of(run.folder), "train.stop", run.id, at_once=True)
 
 
 def settle(run: Run, state: State, error: str = "") -> None:
@@ -168,6 +194,7 @@ def refuse_unresumable(run: Run) -> None:
 def make_run(home: Home, checked: Ready, prefix: str) -> Run:
     """The directory of a new run, with its own copies of the custom rewards."""
     run = create_run(home, checked.config, prefix)
+    remember_starter(run.folder)
     keep(checked.rewards, run.rewards)
     return run
 
@@ -180,6 +207,7 @@ def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
     Raises:
         RunError: an earlier job of the run has not quite ended, a server does not, or the new job did not start.
     """
+    launcher = launchers.chosen(spawn)
     before = run.written_status()
     ending = run.process(before)
     if ending is not None and psutil.wait_procs([ending], timeout=_END_SECONDS)[1]:
@@ -187,7 +215,8 @@ def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
     if run.held(_UNLOCK_SECONDS):  # one that was killed lets go of its lock a moment after it is gone
         raise RunError(f"A process that is not to be seen from here, as in another container, works on {run.id}.")
     with one_server_starter(home):  # until the run counts as live, a server would take its memory for free
-        clear_servers(home, gpus)
+        if launcher.here:
+            clear_servers(home, gpus)
         forget_requests(run)
         status = Status(
             state="starting",
@@ -200,7 +229,7 @@ def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
             dtype=before.dtype,
         )
         run.write_status(status)
-    spawn(run, home)
+    launcher.start(run, home)
 
 
 @contextmanager
@@ -218,7 +247,7 @@ def one_starter(home: Home, seconds: float = _STARTER_SECONDS) -> Iterator[None]
 def _trial(home: Home, arguments: Mapping[str, Any]) -> Task:
     """The folder of a task that tries a run, on the GPUs that the run itself would be given."""
     with one_starter(home):
-        gpus = refuse_busy(home, parse_config(arguments["config"]))
+        gpus = refuse_busy(home, parse_config(arguments["config"]), Places.of_this_machine())
         with one_server_starter(home):
             clear_servers(home, gpus)
             task = create_task(home, TRIAL, arguments)

@@ -17,6 +17,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from core.access.permissions import Action
+from core.access.starters import remember_starter
 from core.jobs.folder import JobFolder, Status
 from core.jobs.server_guard import guarded
 from core.paths import Home, new_folder, write_json
@@ -42,6 +44,27 @@ KINDS: Mapping[str, str] = {
     "push_export": "core.export.hub_upload:push_export",
 }
 """What each kind of task calls, as `module:function`: `function(home, arguments, progress)` returns its result."""
+NEEDS: Mapping[str, Action] = {
+    "import": "data.prepare",
+    "report": "data.prepare",
+    "preview": "data.prepare",
+    "prepare": "data.prepare",
+    "try_reward": "reward.weigh",
+    "fit": "reward.weigh",
+    "sample": "reward.weigh",
+    "measure": "reward.weigh",
+    "stress": "reward.weigh",
+    "preflight": "train.preflight",
+    "export_run": "run.export",
+    "serve_model": "compare.ask",
+    "serve_score": "compare.ask",
+    "compare": "compare.ask",
+    "blind_results": "compare.ask",
+    "evaluate": "evaluation.create",
+    "export_model": "export.create",
+    "push_export": "export.push",
+}
+"""What somebody has to be allowed to do who starts or stops a task of each kind."""
 SERVERS = ("serve_model", "serve_score")
 """The kinds that answer over HTTP until nobody needs them any more; see `core.serving.servers`."""
 TRIAL = "preflight"
@@ -126,6 +149,7 @@ def create_task(home: Home, kind: str, arguments: Mapping[str, Any]) -> Task:
     _forget_old(home, kind)
     task = Task(new_folder(home.tasks, f"{kind}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"))
     (task.folder / "control").mkdir()
+    remember_starter(task.folder)
     task.write_status(Status(state="starting", started=time.time(), updated=time.time()))
     write_json(task.folder / REQUEST, {"kind": kind, "arguments": dict(arguments)})  # last: it makes the folder a task
     return task

@@ -26,6 +26,7 @@ from core.jobs.tasks import REQUEST, TRIAL, Task, perform
 from core.paths import Home, disk_full, storage_error
 from core.runs.events import EventWriter
 from core.runs.run import Run
+from core.scrubbing import scrub_output, scrubbed
 from core.secrets import hide_environment
 
 _FULL_BYTES = 1_000_000
@@ -38,6 +39,7 @@ _SMALLER_RUN = "Choose fewer prompts a step or shorter completions for a new run
 def main(folder: Path, root: Path) -> int:
     """Run the job in `folder`. Returns the process's exit code."""
     hide_environment()  # what other jobs run may be code of the user's
+    scrub_output()
     home = Home(root)
     job = Task(folder) if (folder / REQUEST).is_file() else Run(folder)
     try:
@@ -134,6 +136,7 @@ def _stop_on_signals(job: JobFolder) -> None:
 
 def _failed(job: Task | Run, message: str, out_of_memory: bool) -> int:
     _tidy(job)  # makes room for the status
+    message = scrubbed(message)
     status = job.written_status()
     ended = replace(status, state="failed", error=message, out_of_memory=out_of_memory, eta_seconds=None)
     with suppress(StorageError, OSError):

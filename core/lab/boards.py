@@ -14,6 +14,8 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
+from core.access import audit
+from core.access.permissions import allow
 from core.errors import ConfigError, DataError
 from core.lab.board import Board
 from core.lab.board_store import ABOUT, About, read_about, read_board, write_about, write_rows
@@ -85,10 +87,12 @@ def save_board(home: Home, name: str, board: Board, source: str = "") -> str:
         source: the id of the board of which it is a measured copy.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: the name cannot be that of a folder.
         DataError: there is nothing to keep.
         StorageError: the disk is full or the home cannot be written.
     """
+    allow("board.save")
     if valid_name(name, "the name of the board") == BUNDLED:
         raise ConfigError(f"{BUNDLED!r} is the board that comes with the studio. Choose another name.")
     if not len(board):
@@ -105,6 +109,7 @@ def save_board(home: Home, name: str, board: Board, source: str = "") -> str:
         source=source,
     )
     write_about(folder, about)  # last: it makes the folder a board
+    audit.record(home, "board.save", folder.name, completions=len(board))
     return folder.name
 
 
@@ -112,9 +117,11 @@ def add_measures(home: Home, board_id: str, found: Measured) -> None:
     """Give a kept board what was measured of its completions; whatever else it has by now stays.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         DataError: there is no such board any more, or it holds other completions now.
         StorageError: the disk is full.
     """
+    allow("board.save")
     with _writing(home):
         _merge(_folder(home, board_id), found)
 
@@ -127,8 +134,10 @@ def keep_copy(home: Home, name: str, source: str, board: Board, found: Measured)
         source: the id of the board, as `resolved` gives it.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         StorageError: the disk is full.
     """
+    allow("board.save")
     with _writing(home):
         copies = [kept.id for kept in list_boards(home) if kept.about.source == source]
         same = (copy for copy in copies if load_board(home, copy).keys == board.keys)
@@ -176,9 +185,11 @@ def delete_board(home: Home, board_id: str) -> None:
     """Delete a kept board, broken ones included; votes on its completions stay.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: it is the bundled board, or a run's.
         DataError: there is no such board.
     """
+    allow("board.delete")
     if board_id == BUNDLED or board_id.startswith(RUN):
         what = "comes with the studio" if board_id == BUNDLED else "belongs to a run"
         raise ConfigError(f"The board {board_id!r} {what} and cannot be deleted. Choose one that is kept.")
@@ -186,6 +197,7 @@ def delete_board(home: Home, board_id: str) -> None:
         folder = _folder(home, board_id)
         (folder / ABOUT).unlink()  # first: it is no board any more, should the rest fail
         shutil.rmtree(folder, ignore_errors=True)
+    audit.record(home, "board.delete", board_id)
 
 
 def resolved(home: Home, board_id: str) -> str:

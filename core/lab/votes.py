@@ -10,6 +10,8 @@ from math import ceil
 from random import Random
 from typing import Literal, NamedTuple
 
+from core.access import audit
+from core.access.permissions import allow_vote
 from core.content_hash import content_hash
 from core.lab.board import Board
 from core.lab.vote_files import Vote, append, file_of, files, latest_votes, rater_name
@@ -23,15 +25,23 @@ def record_vote(home: Home, vote: Vote) -> None:
     """Keep one judgement of two completions; it replaces the rater's earlier one of the same two.
 
     Raises:
+        AccessDenied: whoever acts now may not vote, or not under this name.
         ConfigError: the rater's name cannot be used, or the completions are not two.
         StorageError: the disk is full or the home cannot be written.
     """
+    allow_vote(vote.rater)
+    keep_vote(home, vote)
+    audit.record(home, "vote.cast", vote.board, rater=vote.rater)
+
+
+def keep_vote(home: Home, vote: Vote) -> None:
+    """As `record_vote`, for what was voted elsewhere, by whoever might do so there."""
     places = [(vote.winner, vote.loser)] if vote.tie else [(vote.winner,), (vote.loser,)]
     append(home, vote.rater, vote.board, vote.group, places, vote.time)
 
 
 def withdraw_vote(home: Home, vote: Vote) -> None:
-    """Take back what the rater said of two completions, as if it had never been said; that is a record, too.
+    """Take back what a rater said of two completions elsewhere, as if it had never been said; that is a record, too.
 
     Raises:
         ConfigError: the rater's name cannot be used, or the completions are not two.
@@ -48,11 +58,14 @@ def record_ranking(home: Home, rater: str, board: str, group: str, keys: Sequenc
         keys: the completions, the best first; several that are equally good stand together in one sequence.
 
     Raises:
+        AccessDenied: whoever acts now may not vote, or not under this name.
         ConfigError: the rater's name cannot be used, a completion stands there twice, or there are fewer than two.
         StorageError: the disk is full or the home cannot be written.
     """
+    allow_vote(rater)
     places = [(place,) if isinstance(place, str) else tuple(place) for place in keys]
     append(home, rater, board, group, places, time.time())
+    audit.record(home, "vote.cast", board, rater=rater, ranked=len(places))
 
 
 def votes(home: Home, rater: str | None = None) -> list[Vote]:

@@ -15,6 +15,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from core.access import audit
+from core.access.permissions import allow
 from core.config import CustomReward, RewardConfig
 from core.errors import ConfigError, RewardError
 from core.paths import ASSETS, Home, write_bytes
@@ -145,10 +147,12 @@ def add_custom(home: Home, name: str, source: str | bytes) -> CustomFile:
     """Put a new custom reward into the home. The same text under the same name again changes nothing.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: the name cannot be used, or a file with another text has it.
         RewardError: the text cannot be used; the message names the line.
         StorageError: the file cannot be written.
     """
+    allow("reward.code")
     _named(name)
     content = source.encode() if isinstance(source, str) else source
     problem = check(content)
@@ -157,6 +161,7 @@ def add_custom(home: Home, name: str, source: str | bytes) -> CustomFile:
     path = home.rewards / f"{name}.py"
     if not path.exists():
         write_bytes(path, content)
+        audit.record(home, "reward.code", name, sha256=_hash(content))
     elif path.read_bytes() != content:
         raise ConfigError(
             f"There is a custom reward {name} with another text already, and it is kept. Give the new one another "

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from core.access import audit
+from core.access.permissions import allow
 from core.config import RewardConfig, validation_sentence
 from core.errors import ConfigError
 from core.locks import locked
@@ -70,9 +72,11 @@ def save_preset(home: Home, name: str, config: RewardConfig, replace: bool = Fal
         replace: whether a saved preset of that name may be replaced.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: the name cannot be used or is taken.
         StorageError: the disk is full, the home cannot be written, or another preset is being saved.
     """
+    allow("preset.save")
     check_new_name(home, name, replace)
     kept = unhashed(config).model_copy(update={"preset": name})
     try:
@@ -81,6 +85,7 @@ def save_preset(home: Home, name: str, config: RewardConfig, replace: bool = Fal
             write_json(_file(home, name), kept.model_dump(mode="json"))
     except OSError as error:
         raise storage_error(error, _file(home, name)) or error from error
+    audit.record(home, "preset.save", name, replaced=replace)
     return kept
 
 
@@ -101,14 +106,17 @@ def delete_preset(home: Home, name: str) -> None:
     """Delete a saved preset, broken ones included.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: it is built in, or there is none of that name.
     """
+    allow("preset.delete")
     if name in PRESETS:
         raise ConfigError(f"{name!r} is a preset of the studio itself and cannot be deleted.")
     try:
         _file(home, valid_name(name, "The name of the preset")).unlink()
     except FileNotFoundError as error:
         raise ConfigError(f"There is no saved preset {name!r}.") from error
+    audit.record(home, "preset.delete", name)
 
 
 def _file(home: Home, name: str) -> Path:

@@ -175,6 +175,35 @@ class Scorer:
         """
         parsed = tuple(parse(sample.completion, self.tags) for sample in samples)
         valid, components = validity(parsed, samples), self._components(samples, parsed, self.config.components)
+        return self._weighed(samples, parsed, valid, components, scale, aggregation)
+
+    def joined(
+        self,
+        samples: Sequence[Sample],
+        parts: Sequence[Scores],
+        scale: Scaling = "group",
+        aggregation: Aggregation = "sum_then_normalize",
+    ) -> Scores:
+        """The scores of a step whose groups were scored in parts: as `score` finds them, without scoring again.
+
+        Args:
+            samples: those of all parts, in their order.
+            scale, aggregation: as for `score`.
+        """
+        parsed = tuple(one for part in parts for one in part.parsed)
+        valid = np.concatenate([part.valid for part in parts])
+        components = np.concatenate([part.components for part in parts])
+        return self._weighed(samples, parsed, valid, components, scale, aggregation)
+
+    def _weighed(
+        self,
+        samples: Sequence[Sample],
+        parsed: tuple[Parsed, ...],
+        valid: NDArray[np.bool_],
+        components: Floats,
+        scale: Scaling,
+        aggregation: Aggregation,
+    ) -> Scores:
         groups, weights, invalid = [s.group for s in samples], self.config.weight_vector, self.config.invalid_reward
         filled = fill_missing(components, groups)
         reward = combine(filled, weights, valid, invalid)

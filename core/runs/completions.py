@@ -10,9 +10,10 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.errors import ConfigError
+from core.errors import ConfigError, RunError
 from core.runs.run import Run
 
 _LOOK_BACK = 100
@@ -54,10 +55,21 @@ class HeldOut:
 
 
 def read_completions(file: Path) -> list[Completion]:
-    """The completions in one of a run's parquet files; none when it is not there yet."""
-    if not file.exists():
+    """The completions in one of a run's parquet files; none when it is not there yet.
+
+    Raises:
+        RunError: the file is damaged.
+    """
+    try:
+        return [_completion(record) for record in pq.read_table(file).to_pylist()]
+    except FileNotFoundError:
         return []
-    return [_completion(record) for record in pq.read_table(file).to_pylist()]
+    except (pa.ArrowException, OSError, ValueError, TypeError, RecursionError) as error:
+        run = file.parent.parent.name
+        raise RunError(
+            f"The completions in {file.name} of {run} cannot be read: the file is damaged. Bring it back from a "
+            "backup, or remove it; the run's other steps are not touched by that."
+        ) from error
 
 
 _FIXED = frozenset(column.name for column in fields(Completion)) - {"components"}

@@ -21,6 +21,8 @@ from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from core.access import audit
+from core.access.permissions import allow
 from core.errors import RunError, StorageError
 from core.jobs.tasks import Progress, Tell, silent
 from core.paths import Home, storage_error
@@ -77,9 +79,11 @@ def export_run(run: Run, target: Path, checkpoints: bool = False, progress: Tell
     """Pack a run into the new file `target`; a live run is packed as it is at this moment.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: the run is not there any more.
         StorageError: the file is there already, or cannot be written.
     """
+    allow("run.export")
     taken = StorageError(f"{target} is there already and is not written over. Choose another name.")
     if target.exists():
         raise taken
@@ -87,6 +91,7 @@ def export_run(run: Run, target: Path, checkpoints: bool = False, progress: Tell
         _pack(run, part, checkpoints, progress)
         if not _publish(part, target):
             raise taken
+    audit.record(audit.home_of(run.folder), "run.export", run.id, checkpoints=checkpoints)
     return target
 
 
@@ -94,14 +99,18 @@ def export_to_home(home: Home, run: Run, checkpoints: bool = False, progress: Te
     """Pack a run into `<home>/exports/<run id>-<n>.zip`, where n is the first number that is free.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: the run is not there any more.
         StorageError: the disk is full.
     """
+    allow("run.export")
     folder = exports_folder(home)
     with _part_of(folder / f"{run.id}.zip") as part:
         _pack(run, part, checkpoints, progress)
         numbered = (folder / f"{run.id}-{number}.zip" for number in count(1))
-        return next(target for target in numbered if _publish(part, target))
+        packed = next(target for target in numbered if _publish(part, target))
+    audit.record(home, "run.export", run.id, checkpoints=checkpoints, file=packed.name)
+    return packed
 
 
 def export_task(home: Home, arguments: Mapping[str, Any], progress: Progress) -> dict[str, Any]:

@@ -16,10 +16,13 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from core.access import audit
+from core.access.permissions import allow
 from core.errors import RunError, StorageError
 from core.jobs.supervisor import one_starter
 from core.paths import Home, new_folder, storage_error
 from core.runs.run import Run
+from core.text import disk_size
 
 EXPORTS, EXPORT_LOCK = "exports", "export.lock"
 """The folder of a run that holds its exports, and the file in each of them that its writer holds; see
@@ -46,8 +49,7 @@ class Size:
         >>> str(Size(1_234_567, whole=True)), str(Size(5_000_000_000, whole=False))
         ('1.2 MB', 'more than 5.0 GB')
         """
-        unit, name = (1e9, "GB") if self.bytes >= 1e9 else (1e6, "MB")
-        return f"{'' if self.whole else 'more than '}{self.bytes / unit:.1f} {name}"
+        return ("" if self.whole else "more than ") + disk_size(self.bytes)
 
 
 def size_of(run: Run, most_files: int = _MOST_FILES) -> Size:
@@ -78,11 +80,14 @@ def delete_run(home: Home, run: Run) -> None:
     """Remove a run for good: its configuration, curves, completions, checkpoints and adapter.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: it is live or waits for its turn, or one of its exports is being made or uploaded.
         StorageError: its files cannot be moved or removed.
     """
+    allow("run.delete")
     with one_starter(home):  # or somebody resumes it between the look and the move
         trash = _move_to_trash(home, run)
+    audit.record(home, "run.delete", run.id)
     _remove(trash)
     for left in sorted(trash.parent.iterdir()):
         _remove(left)

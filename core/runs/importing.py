@@ -6,6 +6,7 @@ elsewhere, is no run, or would unpack to more than it can honestly be is refused
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import zipfile
 import zlib
@@ -16,6 +17,8 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
+from core.access import audit
+from core.access.permissions import allow
 from core.errors import ConfigError, RunError, StorageError
 from core.jobs.tasks import Tell, silent
 from core.paths import Home, is_name, new_folder, storage_error
@@ -66,11 +69,15 @@ def import_run(home: Home, file: Path, progress: Tell = silent) -> Imported:
     """Unpack an exported run into `home`; an id that is taken there gets a number.
 
     Raises:
+        AccessDenied: whoever acts now may not, or may not bring the code of a custom reward and the run does.
         RunError: the file is no exported run, is damaged, or is not safe to unpack.
         StorageError: there is too little room.
     """
+    allow("run.import")
     with _opened(file) as archive:
         contents = _contents(archive, file)
+        if any(path.suffix == ".py" for _, path in contents.files):
+            allow("reward.code")
         _refuse_large(contents, home, file)
         with tempfile.TemporaryDirectory(dir=home.runs, prefix=".import-") as scratch:
             run = Run(Path(scratch) / "run")
@@ -78,6 +85,7 @@ def import_run(home: Home, file: Path, progress: Tell = silent) -> Imported:
             _settle(run, file)
             place = new_folder(home.runs, contents.name)
             run.folder.rename(place)
+    audit.record(home, "run.import", place.name)
     return Imported(Run(place), tuple(_notes(Run(place), contents)))
 
 
@@ -95,8 +103,9 @@ def _opened(file: Path) -> Iterator[zipfile.ZipFile]:
         raise RunError(f"{file.name} is packed in a way unknown here ({error}). Export the run again.") from error
     except (FileExistsError, NotADirectoryError) as error:
         raise RunError(f"{file.name} holds two files of one name, so it is not safe to unpack.") from error
-    except OSError as error:
-        raise storage_error(error, file) or error from error
+    except (OSError, ValueError, IndexError, struct.error) as error:  # of entries that lie where none can
+        known = storage_error(error, file) if isinstance(error, OSError) else None
+        raise known or RunError(f"{file.name} is not a whole zip file. Export the run again.") from error
 
 
 def _contents(archive: zipfile.ZipFile, file: Path) -> _Contents:

@@ -12,6 +12,8 @@ from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from core.access import audit
+from core.access.permissions import allow
 from core.config import validation_sentence
 from core.errors import ConfigError, RunError
 from core.locks import locked
@@ -99,9 +101,11 @@ def change_label(
         add, remove: tags, without the spaces around them. One that is there already, or is not there, is no fault.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         ConfigError: a tag or the title is not allowed.
         RunError: the run is gone, or its label is damaged.
     """
+    allow("run.label")
     texts = {"title": title, "note": note}
     changes: dict[str, Any] = {name: text.strip() for name, text in texts.items() if text is not None}
     changes |= {} if archived is None else {"archived": archived}
@@ -114,4 +118,5 @@ def change_label(
         changed = parse_label(json.dumps(label.model_dump() | changes | {"tags": [t for t in tags if t not in gone]}))
         if changed != label:
             write_json(label_file(run), changed.model_dump(mode="json"))
+            audit.record(audit.home_of(run.folder), "run.label", run.id, archived=changed.archived)
     return changed

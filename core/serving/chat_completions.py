@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,7 +18,9 @@ import openai
 from openai import AsyncOpenAI
 from pydantic import BaseModel, ConfigDict, Field
 
+from core.endpoints import ENDPOINTS
 from core.prompts import Message
+from core.serving.checked_transport import CheckedTransport, Forbidden, proxy_for
 from core.serving.client import Answer, Decoding, Patience
 from core.serving.endpoint import KEYS, Endpoint
 
@@ -114,14 +116,30 @@ class Writing:
         return Answer("".join(self._pieces), self._tokens, seconds, self._first_seconds, truncated, error)
 
 
-def open_client(base_url: str, key: str, timeout: Any, retries: int, local: bool = False) -> AsyncOpenAI:
-    """A client that follows no redirection, which would lead texts to a place that nobody has allowed.
+BeforeRequest = Callable[[httpx2.Request], Awaitable[None]]
+"""Awaited before each request, also before those that the client library makes by itself."""
+
+
+def open_client(
+    base_url: str, key: str, timeout: Any, retries: int, local: bool = False, before: BeforeRequest | None = None
+) -> AsyncOpenAI:
+    """A client that follows no redirection, which would lead texts to a place that nobody has allowed, and connects
+    only to machines that its address may lead to.
 
     Args:
         timeout: as the client library takes it.
         local: whether the address is the studio's own, to which no proxy leads.
+        before: what each request waits for.
     """
-    web = openai.DefaultAsyncHttpxClient(follow_redirects=False, trust_env=not local, verify=certificates())
+    proxy = None if local else proxy_for(base_url)
+    web = openai.DefaultAsyncHttpxClient(
+        follow_redirects=False,
+        trust_env=False,
+        verify=certificates(),
+        proxy=proxy,
+        transport=None if proxy else CheckedTransport(base_url, certificates()),
+        event_hooks={"request": [before] if before is not None else []},
+    )
     return AsyncOpenAI(api_key=key, base_url=base_url, timeout=timeout, max_retries=retries, http_client=web)
 
 
@@ -198,6 +216,8 @@ def _sentence(error: Exception, endpoint: Endpoint, patience: Patience, replied:
             return f"{who} {_refusal(error, endpoint)}"
         case openai.APITimeoutError():
             return f"{who} said nothing for {patience.silent_seconds:g} s. Ask again, or see what it is busy with."
+        case openai.APIConnectionError(__cause__=Forbidden()):
+            return f"{who} leads to a machine that must not be asked. Whoever runs the studio can check {ENDPOINTS}."
         case openai.APIConnectionError() if replied:
             return f"{who} broke off in the middle of its answer. Ask again."
         case openai.APIConnectionError():

@@ -15,7 +15,8 @@ import openai
 from openai import AsyncOpenAI
 from pydantic import BaseModel, Field, ValidationError
 
-from core.endpoints import JUDGE_KEYS
+from core.endpoints import ENDPOINTS, JUDGE_KEYS
+from core.serving.checked_transport import Forbidden
 
 _PATH = "/chat/completions"
 _BAD_REQUEST = (400, 413, 422)
@@ -178,6 +179,8 @@ def fault_of(error: Exception, model: str, seconds: float) -> Fault | None:
             return Fault(said, lasting=False, of_request=error.status_code in _BAD_REQUEST)
         case openai.APITimeoutError() | TimeoutError():
             return Fault(f"there was no answer within {seconds:g} s", lasting=False)
+        case openai.APIConnectionError(__cause__=Forbidden()):
+            return Fault(f"the endpoint leads to a machine that must not be asked; check {ENDPOINTS}", lasting=True)
         case openai.APIConnectionError():
             return Fault("the endpoint cannot be reached", lasting=True)
     return None

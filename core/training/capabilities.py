@@ -9,11 +9,11 @@ from core.config import RunConfig
 from core.errors import ConfigError
 from core.jobs.places import server_gpus
 from core.machine import Machine
-from core.training import options, setting_checks, trl_settings
+from core.training import distribution, options, setting_checks, trl_settings
 from core.training.advice import Finding, Mend
 from core.training.memory import uses_vllm
 from core.training.model_shape import ModelShape
-from core.training.setting_checks import stop, unknown
+from core.training.setting_checks import lacks, stop, unknown
 
 _MASK_MODES = ("token_truncate", "token_mask")
 
@@ -26,6 +26,7 @@ def refusals(config: RunConfig, machine: Machine, shape: ModelShape | None = Non
     """
     found = [
         *_backend(config, machine),
+        *distribution.findings(config, machine),
         *_generation(config, machine),
         *_quantization(config, machine),
         *_optimizer(config, machine),
@@ -53,17 +54,6 @@ def _advice(mends: Sequence[Mend]) -> str:
     return f" What works here: {changes}." if changes else ""
 
 
-def lacks(machine: Machine, package: str, what: str) -> str:
-    """Why something that needs a GPU and a package cannot be done here; empty when it can."""
-    if not machine.gpus:
-        return f"{what} needs an NVIDIA GPU and this machine has none."
-    if not machine.has_cuda:
-        return f"{what} needs a GPU and PyTorch is installed for processors only. Run make install on this machine."
-    if machine.packages.get(package) is None:
-        return f"{what} needs the Python package {package}, which is not installed. Run make install on this machine."
-    return ""
-
-
 def _backend(config: RunConfig, machine: Machine) -> Iterable[Finding]:
     train = config.train
     if train.backend != "unsloth":
@@ -89,7 +79,7 @@ def _generation(config: RunConfig, machine: Machine) -> Iterable[Finding]:
     reason = lacks(machine, "vllm", "Writing completions with vLLM")
     if reason:
         yield stop("generation", reason, plain)
-    elif train.generation == "vllm_server" and len(machine.gpus) + len(server_gpus()) < 2:
+    elif train.generation == "vllm_server" and train.processes == 1 and len(machine.gpus) + len(server_gpus()) < 2:
         yield stop(
             "generation", "A vLLM server needs a GPU of its own, and this machine has one GPU in all.", in_process
         )

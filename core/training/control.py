@@ -11,6 +11,8 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
+from core.access import audit
+from core.access.permissions import allow
 from core.config import RunConfig, with_changes
 from core.jobs.folder import JobFolder
 from core.paths import write_json
@@ -32,32 +34,42 @@ def pause(run: Run) -> None:
     """Ask a live run to wait after the step it is in.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: it is not running.
     """
+    allow("train.pause")
     run.refuse_ended()
     pause_request(run).touch()
+    audit.record(audit.home_of(run.folder), "train.pause", run.id)
 
 
 def unpause(run: Run) -> None:
     """Let a waiting run go on.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: it is not live.
     """
+    allow("train.pause")
     run.refuse_ended()
     pause_request(run).unlink(missing_ok=True)
+    audit.record(audit.home_of(run.folder), "train.pause", run.id, over=True)
 
 
 def change_weights(run: Run, weights: Mapping[str, float]) -> None:
     """Ask a live run to weigh its reward's components otherwise from its next step on.
 
     Raises:
+        AccessDenied: whoever acts now may not.
         RunError: it is not live.
         ConfigError: a component is unknown, or all weights are zero.
     """
+    allow("train.weights")
     run.refuse_ended()
     checked = with_weights(run.config(), weights)
     write_json(weights_request(run), checked.reward.weights)
+    said = ", ".join(f"{name} {weight:g}" for name, weight in checked.reward.weights.items())
+    audit.record(audit.home_of(run.folder), "train.weights", run.id, weights=said)
 
 
 def forget_requests(job: JobFolder) -> None:

@@ -69,9 +69,16 @@ class Columns:
             found = json.loads((folder / _COLUMNS_FILE).read_text(encoding="utf-8"))
             if found["version"] != _VERSION:
                 return None
-            return cls(tuple(found["components"]), tuple(found["columns"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            columns = cls(tuple(found["components"]), tuple(found["columns"]))
+            return columns if columns._whole() else None
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
+
+    def _whole(self) -> bool:
+        """Whether what every reader counts on is there: a damaged file may name other columns than its components."""
+        scores = {f"score {name}" for name in self.components}
+        effective = {f"effective {name}" for name in (*self.components, VALIDITY)}
+        return self.names[:2] == ("step", "time") and (scores | effective).issubset(self.names)
 
     @staticmethod
     def stamp(folder: Path) -> int:

@@ -97,6 +97,22 @@ MEMORY: Rows = (
         "The rest is for training. Larger writes faster, smaller leaves room for longer completions.",
     ),
     (
+        "train.processes",
+        "Training processes",
+        "Each trains on a GPU of its own and takes its share of the prompts of a step, so that a step is done sooner. "
+        "What is learned is the same.",
+    ),
+    (
+        "train.sharding",
+        "Model spread over processes",
+        "none: a whole copy on each GPU, the fastest. fsdp, zero3: a part on each, for models too large for one GPU.",
+    ),
+    (
+        "train.cluster",
+        "Where processes run",
+        "none: on this machine. ray: on the machines of a Ray cluster, for more GPUs than one machine has.",
+    ),
+    (
         "train.quantization",
         "Quantisation",
         "4bit holds the frozen weights in a quarter of the memory, with a little less precision. Needs an NVIDIA GPU.",

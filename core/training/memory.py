@@ -45,7 +45,8 @@ class Estimate:
         cache: keys and values while completions are written; the share that vLLM takes, where it writes them.
         scorers: the models behind the reward.
         runtime: what is taken before any model is there.
-        total: the most that is needed at one time; writing and updating do not happen at once.
+        total: the most that is needed at one time; writing and updating do not happen at once. Training processes share
+            the machine's memory and have a GPU each.
         free: what is free in that place now; None when unknown.
         measured: whether the policy's shape was read from its files rather than guessed from its name.
     """
@@ -95,7 +96,7 @@ def estimate_shape(config: RunConfig, shape: ModelShape, machine: Machine, score
     """
     place: Place = "GPU" if machine.has_cuda else "host"
     width = 2 if place == "GPU" else 4  # a processor without fast 16-bit products computes in 32 bits
-    weights = _weights(config.train, shape, width)
+    weights = _weights(config.train, shape, width) // (1 if config.train.sharding == "none" else config.train.processes)
     trained = _adapter_weights(config, shape)
     adapter, optimizer = trained * _ADAPTER_BYTES, trained * _optimizer_bytes(config.train.optimizer)
     runtime = _RUNTIME[place]
@@ -118,7 +119,7 @@ def estimate_shape(config: RunConfig, shape: ModelShape, machine: Machine, score
         logits=logits,
         scorers=scorers,
         runtime=runtime,
-        total=loaded + adapter + optimizer + most,
+        total=(loaded + adapter + optimizer + most) * (config.train.processes if place == "host" else 1),
         free=free or None,
         measured=shape.measured,
     )
@@ -154,7 +155,7 @@ def findings(config: RunConfig, home: Home, machine: Machine) -> list[Finding]:
 def _possible_mends(config: RunConfig, found: Estimate) -> list[Mend]:
     train = config.train
     half = max(train.max_completion_length // 2, 32)
-    more = [parts for parts in divisors(train.completions_per_step) if parts > (train.gradient_accumulation or 1)]
+    more = [parts for parts in divisors(train.completions_per_process) if parts > (train.gradient_accumulation or 1)]
     mends = [Mend(f"Max completion length {half}", {"train.max_completion_length": half})]
     if more:
         parts = more[len(more) // 2]
@@ -204,9 +205,9 @@ def _part(train: TrainConfig, size: DecoderSize, place: Place, free: int) -> tup
     """
     if place == "host":
         again = train.gradient_checkpointing == "on"
-        return max(train.completions_per_step // (train.gradient_accumulation or 1), 1), again
+        return max(train.completions_per_process // (train.gradient_accumulation or 1), 1), again
     chosen = choose_parts(train, size, free)
-    return max(train.completions_per_step // chosen.parts, 1), chosen.checkpointing
+    return max(train.completions_per_process // chosen.parts, 1), chosen.checkpointing
 
 
 def _tokens(train: TrainConfig, rows: int, place: Place) -> int:
@@ -219,7 +220,7 @@ def _tokens(train: TrainConfig, rows: int, place: Place) -> int:
 
 def _cache(train: TrainConfig, shape: ModelShape, width: int, place: Place) -> int:
     """Keys and values of every token of all completions of a step."""
-    tokens = _tokens(train, train.completions_per_step, place)
+    tokens = _tokens(train, train.completions_per_process, place)
     return tokens * 2 * shape.key_value * shape.layers * width
 
 

@@ -38,7 +38,7 @@ class Parts:
     """How a step's completions go through the model.
 
     Attributes:
-        parts: how many gradient accumulation steps there are; divides the completions of a step.
+        parts: how many gradient accumulation steps there are; divides the completions of a training process.
         checkpointing: whether activations are computed again in the backward pass.
     """
 
@@ -81,6 +81,6 @@ def divisors(number: int) -> list[int]:
 
 def _fewest(train: TrainConfig, size: DecoderSize, free: float, checkpointing: bool) -> int:
     """The fewest equal parts that fit; one completion a part when none does."""
-    rows, tokens = train.completions_per_step, train.max_prompt_length + train.max_completion_length
+    rows, tokens = train.completions_per_process, train.max_prompt_length + train.max_completion_length
     row = tokens * token_bytes(size, 2, checkpointing) + logit_bytes(train, size)
     return next((parts for parts in divisors(rows) if rows // parts * row <= free * _PART_SHARE), rows)

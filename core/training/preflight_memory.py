@@ -47,7 +47,7 @@ def _part_mends(result: PreflightResult, config: RunConfig) -> list[Mend]:
 
     A GPU's parts that the job has chosen itself were meant to take half of what is free, so it has to be the smallest.
     """
-    train, rows = config.train, config.train.completions_per_step
+    train, rows = config.train, config.train.completions_per_process
     chosen_by_job = train.gradient_accumulation is None and result.memory.place == "GPU"
     least = rows if chosen_by_job else 2 * (train.gradient_accumulation or 1)
     parts = next((count for count in range(least, rows + 1) if rows % count == 0), None)
@@ -59,9 +59,10 @@ def _part_mends(result: PreflightResult, config: RunConfig) -> list[Mend]:
 
 def _completion_mends(config: RunConfig) -> list[Mend]:
     train, mends = config.train, []
-    if train.prompts_per_step > 1:
-        fewer = train.prompts_per_step // 2
-        legal = train.gradient_accumulation is None or fewer * train.num_generations % train.gradient_accumulation == 0
+    each = train.prompts_per_step // train.processes
+    if each > 1:
+        fewer, rows = each // 2 * train.processes, each // 2 * train.num_generations
+        legal = train.gradient_accumulation is None or rows % train.gradient_accumulation == 0
         changes = {"train.prompts_per_step": fewer, **({} if legal else {"train.gradient_accumulation": None})}
         mends.append(Mend(f"{fewer} prompts per step", changes))
     if train.max_completion_length >= 64:

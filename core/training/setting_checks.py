@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from core.config import RunConfig
+from core.machine import Machine
 from core.training import options
 from core.training.advice import Finding, Mend
 from core.training.fields import label
@@ -44,6 +45,17 @@ def stop(name: str, message: str, *mends: Mend) -> Finding:
 def warning(name: str, message: str, *mends: Mend) -> Finding:
     """Something unwise."""
     return Finding(name, "warning", message, mends)
+
+
+def lacks(machine: Machine, package: str, what: str) -> str:
+    """Why something that needs a GPU and a package cannot be done here; empty when it can."""
+    if not machine.gpus:
+        return f"{what} needs an NVIDIA GPU and this machine has none."
+    if not machine.has_cuda:
+        return f"{what} needs a GPU and PyTorch is installed for processors only. Run make install on this machine."
+    if machine.packages.get(package) is None:
+        return f"{what} needs the Python package {package}, which is not installed. Run make install on this machine."
+    return ""
 
 
 def unknown(path: str, asked: str, choices: Sequence[Choice], mend: Mend) -> Finding:
@@ -114,13 +126,14 @@ def _levels(config: RunConfig) -> Iterable[Finding]:
 
 
 def _parts(config: RunConfig) -> Iterable[Finding]:
-    rows, asked = config.train.completions_per_step, config.train.gradient_accumulation
-    if asked is None or rows % asked == 0:
+    rows, asked = config.train.completions_per_process, config.train.gradient_accumulation
+    if asked is None or rows < 1 or rows % asked == 0:
         return
     nearest = max(part for part in divisors(rows) if part <= asked)
+    whose = "A step" if config.train.processes == 1 else "Each training process"
     yield stop(
         "parts of a step",
-        f"A step has {rows} completions, which {asked} parts do not divide evenly.",
+        f"{whose} has {rows} completions, which {asked} parts do not divide evenly.",
         Mend(f"{nearest} parts", {"train.gradient_accumulation": nearest}),
         Mend("Let the studio choose", {"train.gradient_accumulation": None}),
     )

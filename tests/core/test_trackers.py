@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import transformers.trainer
 from transformers import TrainerCallback
 
 from core.config import RunConfig, with_changes
-from core.engine.trackers import point_trackers
+from core.engine.trackers import point_trackers, told
 from core.paths import Home
 from core.runs.events import latest_metrics, read_events
 from core.runs.run import create_run
@@ -80,3 +81,44 @@ def test_what_the_environment_says_of_a_tracker_counts(
     point_trackers(["mlflow"], create_run(home, tiny_config), home)
     assert os.environ["MLFLOW_TRACKING_URI"] == "https://mlflow.example"
     assert "WANDB_DIR" not in os.environ
+
+
+@pytest.fixture
+def mlflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An MLflow that knows a workspace's own kind of address, by an installed plugin."""
+    (tmp_path / "mlflow.py").touch()
+    plugin = tmp_path / "workspace_plugin-1.dist-info"
+    plugin.mkdir()
+    (plugin / "METADATA").write_text("Metadata-Version: 2.1\nName: workspace-plugin\nVersion: 1\n")
+    (plugin / "entry_points.txt").write_text("[mlflow.tracking_store]\ncml = workspace_plugin:Store\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+
+@pytest.mark.usefixtures("mlflow")
+@pytest.mark.parametrize(
+    ("address", "project", "expected"),
+    [
+        ("cml://localhost", "p-1", ["wandb", "mlflow"]),
+        ("https://mlflow.example", "p-1", ["wandb", "mlflow"]),
+        ("moon://localhost", "p-1", ["wandb"]),
+        ("", "p-1", ["wandb"]),
+        ("cml://localhost", "", ["wandb"]),
+    ],
+)
+def test_a_workspace_that_keeps_records_is_reported_to_without_being_asked_for(
+    address: str, project: str, expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
+    monkeypatch.setenv("CDSW_PROJECT_ID", project)
+    assert told(["wandb"]) == expected
+
+
+def test_without_mlflow_nothing_is_reported_to_the_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example")
+    monkeypatch.setenv("CDSW_PROJECT_ID", "p-1")
+    monkeypatch.setattr("core.engine.trackers.find_spec", lambda name: None)
+    assert told([]) == []
+
+
+def test_mlflow_is_reported_to_once() -> None:
+    assert told(["mlflow"]) == ["mlflow"]

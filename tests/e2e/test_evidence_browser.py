@@ -53,6 +53,23 @@ def test_an_answer_opens_with_its_verdicts(page: Page, report: Path) -> None:
     assert page.locator("details[open]").count() == page.locator("details").count()
 
 
+def test_a_cell_of_the_map_leads_to_its_question(page: Page, report: Path) -> None:
+    page.goto(report.as_uri())
+    plot = page.locator("#figure-heat")
+    plot.scroll_into_view_if_needed()
+    expect(plot.locator(".scatterlayer .point").first).to_be_attached()
+    assert page.locator("details[open]").count() == 0
+    plot.locator(".scatterlayer .point").nth(2).scroll_into_view_if_needed()
+    cell = plot.locator(".scatterlayer .point").nth(2).bounding_box()
+    row = page.evaluate("document.getElementById('figure-heat').data[1].customdata[2][0]")
+    assert cell is not None
+    page.mouse.move(cell["x"] + cell["width"] / 2, cell["y"] + cell["height"] / 2)
+    expect(plot.locator(".hoverlayer .hovertext")).to_be_visible()
+    page.mouse.click(cell["x"] + cell["width"] / 2, cell["y"] + cell["height"] / 2)
+    expect(page.locator(f"#question-{row + 1}")).to_have_attribute("open", "")
+    expect(page.locator(f"#question-{row + 1} .said").first).to_be_in_viewport()
+
+
 def test_nothing_is_wider_than_a_phone(page: Page, report: Path) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(report.as_uri())

@@ -66,24 +66,24 @@ def downloaded(page: Page, label: str, number: int, target: Path) -> Path:
     return target / waiting.value.suggested_filename
 
 
-def tick(page: Page, label: str) -> None:
-    page.get_by_test_id("stCheckbox").filter(has_text=label).locator("label").click()
-
-
 def test_a_model_is_exported_downloaded_and_loaded_by_llama_cpp(
     page: Page, server: Server, tiny: Run, watch: Watch, tmp_path: Path
 ) -> None:
     page.goto(f"{server.url}/export?run={tiny.id}")
     expect(page.get_by_role("button", name="Start")).to_be_enabled()
-    tick(page, "Compare the answers")
-    expect(page.get_by_role("spinbutton", name="Questions")).to_be_disabled()
+    page.get_by_role("spinbutton", name="Questions").fill("2")
+    page.get_by_role("spinbutton", name="Questions").press("Enter")
     page.get_by_role("button", name="Start").click()
     expect(page).to_have_url(re.compile("export=export-"))
     expect(page.get_by_role("link", name="Everything as a zip")).to_be_visible(timeout=_MAKING_MILLISECONDS)
     (export,) = list_exports(server.home, tiny.id)
-    assert export.made == ("adapter", "gguf_q8_0")
+    assert export.made == ("adapter", "gguf_q8_0") and export.uncompared == ()
 
-    page.reload()
+    page.goto(f"{server.url}/export?export={export.id}&view=answers")
+    expect(page.get_by_text("Answers side by side")).to_be_visible()
+    report = export.parity()
+    assert report is not None and len(report.questions) == 2
+    page.goto(f"{server.url}/export?export={export.id}")
     file = downloaded(page, "Download (", 0, tmp_path)
     (entry,) = export.manifest().under(f"gguf/{file.name}")
     assert hashlib.sha256(file.read_bytes()).hexdigest() == entry.sha256

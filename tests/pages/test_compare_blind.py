@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 import streamlit as st
+from streamlit.runtime.context import StreamlitHeaders
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Node
 
@@ -18,7 +19,7 @@ from core.errors import StorageError
 from core.jobs import supervisor
 from core.jobs.tasks import create_task, perform
 from core.paths import Home
-from studio.compare_blind import TRUSTED_PROXY
+from studio.identity import TRUSTED_PROXY, USER_HEADER
 from tests.build_blind import NAMES, build_comparison, ended_vote, vote_for
 from tests.build_compare_page import answered, compare_page, trained_run
 from tests.build_runs import HOSTILE
@@ -32,8 +33,17 @@ def page() -> None:
     compare_blind.draw(home, list_comparisons(home)[0])
 
 
-def show() -> AppTest:
-    at = AppTest.from_function(page, default_timeout=20).run()
+def page_of_who_signed_in() -> None:
+    from core.compare.comparison import list_comparisons
+    from studio import compare_blind, identity, settings
+
+    identity.require()
+    home = settings.open_home()
+    compare_blind.draw(home, list_comparisons(home)[0])
+
+
+def show(of: Callable[[], None] = page) -> AppTest:
+    at = AppTest.from_function(of, default_timeout=20).run()
     assert not at.exception
     return at
 
@@ -267,8 +277,8 @@ def test_behind_a_trusted_proxy_the_name_cannot_be_typed(
     comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(TRUSTED_PROXY, "1")
-    monkeypatch.setattr(type(st.context), "headers", {"Remote-User": "ada@clinic"})
-    at = show()
+    monkeypatch.setattr(type(st.context), "headers", StreamlitHeaders([(USER_HEADER, "ada@clinic")]))
+    at = show(page_of_who_signed_in)
     assert not at.text_input
     click(at, "blind.left.")
     assert [one.rater for one in everybody(comparison)] == ["ada@clinic"]
@@ -278,16 +288,16 @@ def test_a_trusted_proxy_that_names_nobody_lets_nobody_vote(
     comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(TRUSTED_PROXY, "1")
-    monkeypatch.setattr(type(st.context), "headers", {})
-    at = show()
+    monkeypatch.setattr(type(st.context), "headers", StreamlitHeaders([]))
+    at = show(page_of_who_signed_in)
     assert keys(at, "blind.left") == []
-    assert "does not say who you are" in at.warning[0].value
+    assert "not known who you are" in at.error[0].value
 
 
 def test_without_a_trusted_proxy_the_header_is_not_believed(
     comparison: Comparison, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(type(st.context), "headers", {"Remote-User": "ada"})
+    monkeypatch.setattr(type(st.context), "headers", StreamlitHeaders([(USER_HEADER, "ada")]))
     assert keys(show(), "blind.left") == []
 
 

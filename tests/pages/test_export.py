@@ -17,7 +17,7 @@ from core.jobs.tasks import Task, create_task
 from core.paths import Home
 from core.runs.run import Run
 from tests.build_compare_page import Open, sent, trained_run
-from tests.build_export import exportable_run, made_up_export
+from tests.build_export import exportable_run, made_up_export, tiny_run
 from tests.build_export_page import export_page
 
 
@@ -65,7 +65,7 @@ def test_a_start_makes_the_export_that_is_ticked_and_opens_it(
     request = export.request()
     assert (request.run, request.checkpoint, request.title) == (run.id, "", "Ward 7")
     assert request.forms == ("gguf_q8_0", "gguf_q4_k_m")
-    assert (request.parity, request.questions) == (True, 3)
+    assert request.questions == 3
     assert [task.arguments() for task in started] == [{"run": run.id, "export": export.id}]
     assert (at.query_params["export"], at.query_params["view"]) == (export.id, "files")
 
@@ -75,14 +75,6 @@ def test_a_checkpoint_can_be_chosen(setup: Open, home: Home, run: Run, started: 
     at.selectbox(key="export.checkpoint").set_value("2").run()
     at.button(key="export.start").click().run()
     assert list_exports(home)[0].request().checkpoint == "2"
-
-
-def test_the_comparison_can_be_left_out(setup: Open, home: Home, run: Run, started: list[Task]) -> None:
-    at = setup()
-    at.toggle(key="export.parity").set_value(False).run()
-    assert at.number_input(key="export.questions").disabled
-    at.button(key="export.start").click().run()
-    assert not list_exports(home)[0].request().parity
 
 
 def test_each_form_tells_its_size_and_the_sum_is_told_before_the_start(setup: Open, run: Run) -> None:
@@ -108,6 +100,15 @@ def test_a_form_that_needs_a_gpu_says_so_and_cannot_be_ticked(
     at = setup()
     assert at.checkbox(key="export.form.merged_4bit").disabled
     assert "It needs an NVIDIA GPU" in sent(at)
+
+
+def test_forms_of_unsloth_are_offered_where_it_has_trained_the_run_and_say_what_they_lack(
+    setup: Open, home: Home, tmp_path: Path
+) -> None:
+    tiny_run(home, tmp_path / "tiny", train__backend="unsloth")
+    at = setup()
+    assert at.checkbox(key="export.form.unsloth_q8_0").disabled
+    assert "Merged by Unsloth, 16 bits needs an NVIDIA GPU" in sent(at)
 
 
 def test_forms_that_nothing_here_can_quantise_say_so_and_cannot_be_ticked(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -13,8 +14,9 @@ from core.paths import Home
 from core.runs.events import EventWriter, Validation
 from core.runs.run import Run
 from core.training.best import Best, keep_best
-from studio import feed
-from tests.build_runs import Plan, build_run
+from studio import charts, feed, run_charts, run_panels
+from studio.curve_view import View
+from tests.build_runs import Plan, add_step, build_run
 
 Open = Callable[..., AppTest]
 
@@ -105,3 +107,27 @@ def test_a_page_does_not_wait_for_the_curves_of_an_older_run(
     assert "curves are being made from its log" in said(at)
     next(thread for thread in threading.enumerate() if "_make_curves" in thread.name).join()
     assert len(at.run().get("echarts_chart")) == 6
+
+
+def charts_of(at: AppTest) -> list[str]:
+    assert not at.exception
+    return [str(chart.proto) for chart in at.get("echarts_chart")]
+
+
+def test_charts_are_made_once_for_everybody_who_looks(train: Open, home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = build_run(home, Plan("running", done=20))
+    made: list[int] = []
+
+    def reward(view: View) -> charts.Option | None:
+        made.append(view.last)
+        return run_charts.reward(view)
+
+    panel = replace(run_panels.GROUPS["Reward"][0], draw=reward)
+    monkeypatch.setitem(run_panels.GROUPS, "Reward", (panel,))
+    first, second = train(run.id), train(run.id)
+    assert charts_of(first) == charts_of(second) != []
+    assert made == [20]
+    add_step(run, 21)
+    assert charts_of(second.run()) != charts_of(first)
+    assert charts_of(first.run()) == charts_of(second)
+    assert made == [20, 21]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import time
 import tracemalloc
 import zipfile
 from collections.abc import Callable, Mapping
@@ -17,12 +18,16 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 
+from core.access.actors import Actor, acting_as
+from core.access.audit import read_log
+from core.access.policy import grant
+from core.errors import AccessDenied
 from core.export.manifest import file_entries
 from core.export.store import Export, delete_export
 from core.jobs.tasks import silent
 from core.paths import Home
 from studio import downloads
-from studio.downloads import Download
+from studio.identity import IDENTITY, browser_mark
 from tests.build_export import exportable_run, made_up_export
 
 
@@ -73,7 +78,7 @@ def export(home: Home, tmp_path: Path) -> Export:
 
 
 def wanted(export: Export, path: str, packed: bool = False) -> str:
-    return downloads.address(Download(run=export.run_id, export=export.id, path=path, form="zip" if packed else "file"))
+    return downloads.address(downloads.offered(export, path, packed))
 
 
 def test_a_file_arrives_as_it_is_under_its_own_name(export: Export) -> None:
@@ -181,3 +186,63 @@ def test_what_was_deleted_is_not_offered_any_more(home: Home, export: Export) ->
     delete_export(home, export)
     reply = get(address)
     assert reply.status == 404 and b"not offered any more" in reply.body
+
+
+@pytest.fixture
+def shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """People come through a proxy."""
+    monkeypatch.setenv(IDENTITY, "proxy")
+
+
+def wanted_by(actor: Actor, export: Export) -> str:
+    with acting_as(actor):
+        return wanted(export, "merged/config.json")
+
+
+@pytest.mark.usefixtures("shared")
+def test_an_address_opens_for_whom_it_was_made(home: Home, export: Export) -> None:
+    grant(home, "ben", "editor")
+    address = wanted_by(Actor("ben", "editor", "proxy"), export)
+    assert get(address, {"remote-user": "ben"}).status == 200
+    for other in ({}, {"remote-user": "cleo"}):
+        reply = get(address, other)
+        assert (reply.status, b"sha256" in reply.body) == (403, False)
+
+
+@pytest.mark.usefixtures("shared")
+def test_whoever_has_lost_their_role_downloads_nothing_more(home: Home, export: Export) -> None:
+    address = wanted_by(Actor("ben", "editor", "proxy"), export)
+    assert get(address, {"remote-user": "ben"}).status == 403
+
+
+def test_an_address_is_of_no_use_in_another_browser_or_after_signing_out(home: Home, export: Export) -> None:
+    grant(home, "ada@clinic.org", "editor")
+    with acting_as(Actor("ada@clinic.org", "editor", "oidc")):
+        offered = downloads.offered(export, "merged/config.json")
+    signed_in = {"_streamlit_user": "ada"}
+    address = downloads.address(offered.model_copy(update={"browser": browser_mark(signed_in)}))
+    assert get(address, {"cookie": "_streamlit_user=ada"}).status == 200
+    assert get(address, {"cookie": "_streamlit_user=ben"}).status == 403
+    assert get(address).status == 403
+
+
+def test_an_address_holds_for_some_hours(export: Export, monkeypatch: pytest.MonkeyPatch) -> None:
+    address = wanted(export, "merged/config.json")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 13 * 3600)
+    assert get(address).status == 404
+
+
+def test_a_viewer_is_offered_nothing(export: Export) -> None:
+    with pytest.raises(AccessDenied, match="download"):
+        wanted_by(Actor("cleo", "viewer", "proxy"), export)
+
+
+def test_every_download_is_written_down_with_its_part_and_none_that_failed(home: Home, export: Export) -> None:
+    address = wanted(export, "merged/config.json")
+    get(address)
+    get(address, {"range": "bytes=5-"})
+    get(address, method="HEAD")
+    get(wanted(export, "gone"))
+    found = [one for one in read_log(home) if one.action == "file.download"]
+    assert [(one.subject, one.details["part"]) for one in found] == [(export.id, "all"), (export.id, "bytes=5-")]

@@ -24,12 +24,13 @@ from core.engine.export.llama_tools import installed_tool
 from core.engine.export.merge import merge
 from core.engine.export.parity import parity
 from core.engine.export.source import copy_source
+from core.engine.export.unsloth_forms import by_unsloth
 from core.errors import ModelError, RunError, StorageError, StudioError
 from core.export.companions import write_companions
 from core.export.disk import check_disk, makes_f16
 from core.export.manifest import file_entries, files_below, sha256_of, software_versions
 from core.export.names import public_name
-from core.export.request import FORM_TITLES, Form
+from core.export.request import FORM_TITLES, UNSLOTH_FORMS, Form
 from core.export.store import PART, Export, find_export, title_of, writing_alone
 from core.jobs.tasks import Tell
 from core.models import package_version
@@ -136,6 +137,8 @@ class Exporting:
         }
         if form in makers:
             self._publish(makers[form], form)
+        elif form in UNSLOTH_FORMS:
+            self._publish(lambda part: self._by_unsloth(part, form), form)
         else:
             self._publish(lambda part: self._quantise(part, form), form)
 
@@ -163,11 +166,22 @@ class Exporting:
         merged_4bit(self._source("merged"), part, self._tell)
 
     def _convert(self, part: Path) -> None:
-        convert(self._source("merged"), part, self._tell, title=title_of(self._export))
+        program = convert(self._source("merged"), part, self._tell, title=title_of(self._export))
+        if program:
+            self._note_software(program)
 
     def _quantise(self, part: Path, form: Form) -> None:
         quantise(self._source("gguf_f16"), part, form, self._tell)
-        manifest, tool = self._export.manifest(), _quantiser(form)
+        self._note_software(_quantiser(form))
+
+    def _by_unsloth(self, part: Path, form: Form) -> None:
+        scratch = self._export.folder / f"{PART}unsloth"
+        by_unsloth(self._home, self._base, self._adapter, part, form, scratch, self._tell)
+        self._note_software("unsloth")
+
+    def _note_software(self, tool: str) -> None:
+        """Take a package or program that made a form into the manifest."""
+        manifest = self._export.manifest()
         software = {**manifest.software, tool: package_version(tool) or "(version unknown)"}
         self._export.keep_manifest(manifest.model_copy(update={"software": software}))
 
@@ -209,12 +223,12 @@ class Exporting:
         return base_folder(self._model, self._home, self._tell)
 
     def _compare(self, anew: bool) -> None:
-        """Hold the answers of all forms against the adapter's, where that is asked for and has not been done.
+        """Hold the answers of all forms against the adapter's, where that has not been done.
 
         Args:
             anew: forms were made in this round.
         """
-        if not self._request.parity or not (anew or self._export.uncompared):
+        if not (anew or self._export.uncompared):
             return
         self._tell("comparing answers", 0, 0)
         report = parity(self._home, self._export, self._export.made, self._tell, adapter=self._adapter)

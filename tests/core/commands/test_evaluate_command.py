@@ -264,3 +264,58 @@ def test_a_stop_says_how_to_go_on(
     assert evaluated(home, *models(server), "--questions", "2") == 2
     evaluation = find_evaluation(home, "last")
     assert f"python -m core evaluate --resume {evaluation.id}" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_what_it_takes_is_told_before_it_starts(
+    home: Home, server: FakeEndpoint, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prices = ["--input-price", "2", "--output-price", "4"]
+    assert evaluated(home, *models(server), "--questions", "2", *judge(server), *prices, "--json") == 0
+    told = capsys.readouterr().err
+    assert told.index("2 questions to 2 models: 4 answers to ask for.") < told.index("Judge judge: 8 calls")
+    assert told.index("US dollars") < told.index("Kept as ")
+    assert evaluated(home, "--resume", "last", "--json") == 0
+    assert "0 answers to ask for" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("here")
+def test_each_judge_has_its_own_address_and_price(home: Home, server: FakeEndpoint) -> None:
+    with judging_server() as other:
+        where = ["--judge", "a", "--judge-url", server.url, "--judge", "b", "--judge-url", other.url]
+        prices = ["--input-price", "1", "--input-price", "2", "--output-price", "3"]
+        assert evaluated(home, *models(server), "--questions", "1", *where, *prices) == 0
+        judges = list_evaluations(home)[0].request().judges
+        assert [(one.model, one.base_url, one.input_price, one.output_price) for one in judges] == [
+            ("a", server.url, 1.0, 3.0),
+            ("b", other.url, 2.0, 3.0),
+        ]
+        assert any(map(is_judged, other.requests))
+
+
+@pytest.mark.usefixtures("here")
+def test_baseline_dimensions_and_checklist_are_kept(home: Home, server: FakeEndpoint, tmp_path: Path) -> None:
+    (tmp_path / "rubric.txt").write_text("It names the dose.\n\nIt says when to call a doctor.\n")
+    methods = ["--method", "dimensions", "--method", "rubric", "--dimension", "accuracy", "--dimension", "fluency"]
+    given = [*methods, "--rubric", str(tmp_path / "rubric.txt"), "--baseline", "2"]
+    assert evaluated(home, *models(server), "--questions", "1", *judge(server), *given) == 0
+    request = list_evaluations(home)[0].request()
+    assert (request.baseline, request.dimensions) == (1, ("accuracy", "fluency"))
+    assert [item.text for item in request.rubric] == ["It names the dose.", "It says when to call a doctor."]
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        (["--judge-url", "http://127.0.0.1:9/v1"], "--judge-url is given 2 times for 3 judges"),
+        (["--baseline", "3"], "--baseline is 3, and there are 2 models"),
+        (["--rubric", "nowhere.txt"], "--rubric is only read by the method rubric"),
+        (["--rubric", "nowhere.txt", "--method", "rubric"], "cannot be read as a text file"),
+        (["--dimension", "fluency", "--method", "pairwise"], "--dimension is only read by the method dimensions"),
+    ],
+)
+def test_options_for_judges_that_do_not_fit_are_refused(
+    home: Home, server: FakeEndpoint, capsys: pytest.CaptureFixture[str], given: list[str], reason: str
+) -> None:
+    assert evaluated(home, *models(server), *judge(server, "a", "b", "c"), *given) == 2
+    assert reason in capsys.readouterr().err and list_evaluations(home) == []

@@ -11,16 +11,17 @@ from core.commands.cli import main
 from core.export.parity_report import FormParity, ParityFinding, ParityReport
 from core.export.store import list_exports
 from core.paths import Home
-from tests.build_export import ALL, exportable_run, made_up_export, tiny_run
+from tests.build_export import ALL, compared_export, exportable_run, made_up_export, tiny_run
 
 
 def test_a_form_is_made_and_told(home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = tiny_run(home, tmp_path / "tiny")
-    command = ["export", run.id, "--form", "gguf_q8_0", "--no-parity", "--json", "--home", str(home.root)]
+    command = ["export", run.id, "--form", "gguf_q8_0", "--questions", "1", "--json", "--home", str(home.root)]
     assert main(command) == 0
     told = json.loads(capsys.readouterr().out)
     [made] = list_exports(home)
     assert (told["export"], told["missing"], list(told["forms"])) == (made.id, [], ["gguf_q8_0"])
+    assert [found["form"] for found in told["parity"]["forms"]] == ["gguf_q8_0"]
     assert made.file_of("gguf_q8_0").stat().st_size == told["forms"]["gguf_q8_0"]["bytes"] > 0
     assert main(["export", "--resume", made.id, "--home", str(home.root)]) == 0
     assert "GGUF q8_0" in capsys.readouterr().out
@@ -85,7 +86,7 @@ def test_drift_that_was_found_by_the_same_command_is_not_acknowledged_unread(
 def test_what_only_a_new_export_can_have_is_refused_with_one_that_is_there(
     home: Home, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    made = made_up_export(home, exportable_run(home, tmp_path / "base"), parity=False)
+    made = compared_export(home, exportable_run(home, tmp_path / "base"))
     command = ["export", "--resume", made.id, "--form", "merged", "--questions", "3", "--home", str(home.root)]
     assert main(command) == 2
     assert "--form, --questions can only be given to a new export" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
+from dataclasses import replace
 
 from core.evaluate.evidence import gather
 from core.evaluate.exports import (
@@ -19,6 +20,7 @@ from core.evaluate.exports import (
     verdicts_jsonl,
 )
 from core.paths import Home
+from core.serving.candidates import Candidate
 from tests.build_evaluation import answered_comparison, made_up_answer
 from tests.build_report import FORMULA, HOSTILE, evidence_of, hostile_evaluation, with_first_answer
 
@@ -108,6 +110,21 @@ def test_the_settings_are_those_that_were_asked_for(home: Home) -> None:
     found = json.loads(settings_json(evidence))
     assert found["evaluation"] == evidence.request.model_dump(mode="json")
     assert len(found["comparison"]["questions"]) == 12
+
+
+def test_the_settings_name_no_folder_of_this_machine(home: Home) -> None:
+    evidence = evidence_of(home)
+    asked = evidence.asked
+    candidates = (
+        Candidate(kind="gguf", model="/srv/secret/ward-7.gguf"),
+        Candidate(kind="model", model="Qwen/Qwen3-0.6B"),
+        *asked.candidates[2:],
+    )
+    reward = asked.reward.model_copy(update={"similarity_model": "/srv/secret/minilm"})
+    elsewhere = replace(evidence, asked=asked.model_copy(update={"candidates": candidates, "reward": reward}))
+    settings = settings_json(elsewhere).decode()
+    assert "/srv" not in settings
+    assert "ward-7.gguf" in settings and "minilm" in settings and "Qwen/Qwen3-0.6B" in settings
 
 
 def test_a_zip_of_the_same_files_has_the_same_bytes_and_their_sums() -> None:

@@ -472,6 +472,54 @@ def test_no_question_begins_before_its_turn(server: FakeEndpoint, monkeypatch: p
     assert limits == [(1, 0.5)], "one every half second: never more than 120 within any minute"
 
 
+def test_requests_that_the_client_library_makes_again_wait_for_turns_of_their_own(
+    server: FakeEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+
+    class Turns:
+        """Writes down how many requests there were when a further one might begin."""
+
+        def __init__(self, rate: float, seconds: float) -> None:
+            pass
+
+        async def acquire(self) -> None:
+            begun.append(len(server.requests))
+
+    monkeypatch.setattr(judge_asking, "AsyncLimiter", Turns)
+    storm, usual = iter([Reply(["{}"], status=503, headers=AT_ONCE)] * 3), server.answer
+    server.answer = lambda request: next(storm, None) or usual(request)
+    assert only(server, per_minute=60).outcome == "given"
+    assert begun == [0, 1, 2, 3] and len(server.requests) == 4
+
+
+def test_waiting_for_a_further_turn_takes_nothing_from_the_time_for_a_reply(monkeypatch: pytest.MonkeyPatch) -> None:
+    deadlines: list[float | None] = []
+
+    class Turns:
+        def __init__(self, rate: float, seconds: float) -> None:
+            pass
+
+        async def acquire(self) -> None:
+            if self_made:
+                deadlines.append(self_made[0]._patience.get().limit.when())
+
+    monkeypatch.setattr(judge_asking, "AsyncLimiter", Turns)
+    self_made: list[Any] = []
+
+    async def ask_twice() -> float | None:
+        turns = judge_asking._Turns(60)
+        async with turns.turn(30):
+            await turns.before(None)
+            self_made.append(turns)
+            await turns.before(None)
+            deadline: float | None = turns._patience.get().limit.when()
+            return deadline
+
+    assert asyncio.run(ask_twice()) is not None
+    assert deadlines == [None], "nobody is given up while it waits"
+
+
 def test_without_a_limit_nobody_waits_for_a_turn(server: FakeEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(judge_asking, "AsyncLimiter")
     assert only(server, per_minute=0).outcome == "given"

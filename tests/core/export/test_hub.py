@@ -27,7 +27,7 @@ from core.jobs import supervisor
 from core.jobs.tasks import Task, TaskStopped, silent
 from core.paths import Home, write_json
 from core.runs.run import Run
-from tests.build_export import exportable_run, made_up_export
+from tests.build_export import compared_export, exportable_run, made_up_export
 from tests.build_hub import ACCOUNT, TOKEN, FakeHub, Fault, HubRepository, serving_hub
 
 pytestmark = pytest.mark.filterwarnings("ignore:Use 'content=:DeprecationWarning")  # how the client streams files
@@ -63,7 +63,7 @@ def there(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
 @pytest.fixture
 def export(home: Home, tmp_path: Path) -> Export:
     """An export of several forms, with small files and files of some megabytes."""
-    made = made_up_export(home, exportable_run(home, tmp_path / "base"), FORMS, parity=False)
+    made = compared_export(home, exportable_run(home, tmp_path / "base"), FORMS)
     large = [made.file_of("gguf_q8_0"), made.file_of("gguf_q4_k_m"), made.form_folder("merged") / "model.safetensors"]
     for number, file in enumerate(large):
         grow(made, file, 3_000_000 + 1_000_000 * number)
@@ -104,32 +104,33 @@ def test_only_the_chosen_quantisation_goes_with_what_is_for_all_and_for_itself(e
 
 
 def test_what_the_parity_check_asked_and_the_notes_of_the_export_stay_here(export: Export) -> None:
-    export.keep_parity(ParityReport(drift=False))
     kept = [export.folder / "parity.json", export.folder / "request.json"]
     export.keep_manifest(export.manifest().with_files(file_entries(export.folder, kept, silent)))
     assert not {"parity.json", "request.json", "manifest.json"} & paths(export)
 
 
 def test_a_form_that_is_not_made_is_refused(home: Home, tmp_path: Path) -> None:
-    made = made_up_export(home, exportable_run(home, tmp_path / "base"), ("adapter",), parity=False)
+    made = made_up_export(home, exportable_run(home, tmp_path / "base"), ("adapter",))
     with pytest.raises(RunError, match="GGUF f16 is not made yet"):
         make_plan(made, request(made, "adapter", "gguf_f16"))
 
 
 def test_drift_is_published_only_after_somebody_has_acknowledged_it(export: Export) -> None:
-    export.keep_parity(ParityReport(drift=True))
+    report = export.parity()
+    assert report is not None
+    export.keep_parity(report.model_copy(update={"drift": True}))
     with pytest.raises(RunError, match="answers differently"):
         make_plan(export, request(export))
     export.acknowledge()
     assert make_plan(export, request(export)).files
 
 
-def test_an_export_that_is_to_be_compared_is_refused_until_it_has_been(home: Home, tmp_path: Path) -> None:
+def test_an_export_is_refused_until_its_answers_have_been_compared(home: Home, tmp_path: Path) -> None:
     made = made_up_export(home, exportable_run(home, tmp_path / "base"), ("adapter",))
     with pytest.raises(RunError, match="have not been compared yet"):
         make_plan(made, request(made))
     made.keep_parity(ParityReport(forms=(FormParity(form="adapter"),)))
-    assert not [text for text in make_plan(made, request(made)).warnings if "compared" in text]
+    assert make_plan(made, request(made)).files
 
 
 def test_an_export_with_a_form_that_was_not_compared_or_not_described_is_refused(home: Home, tmp_path: Path) -> None:
@@ -143,9 +144,8 @@ def test_an_export_with_a_form_that_was_not_compared_or_not_described_is_refused
         make_plan(made, request(made))
 
 
-def test_going_public_and_not_having_compared_are_said_before(export: Export) -> None:
-    found = make_plan(export, request(export, "merged", private=False)).warnings
-    assert found[0].startswith("Everybody") and "not compared" in found[1]
+def test_going_public_is_said_before(export: Export) -> None:
+    assert make_plan(export, request(export, "merged", private=False)).warnings[0].startswith("Everybody")
 
 
 def test_worked_examples_of_the_prompt_are_named_before_they_go(export: Export) -> None:

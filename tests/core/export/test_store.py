@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections import namedtuple
 from pathlib import Path
@@ -27,7 +28,7 @@ from core.paths import Home
 from core.runs.run import Run
 from core.serving.candidates import offered
 from tests.build_adapters import save_base
-from tests.build_export import ALL, exportable_run, made_up_export, new_export, other_base_adapter
+from tests.build_export import ALL, compared_export, exportable_run, made_up_export, new_export, other_base_adapter
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -91,6 +92,14 @@ def test_a_form_that_is_unknown_or_named_twice_is_refused() -> None:
             make_export_request(run="demo-1", forms=forms)
 
 
+def test_a_request_that_once_left_the_comparison_out_is_read_and_gets_it(home: Home, run: Run) -> None:
+    export = made_up_export(home, run, ["adapter"])
+    request = export.folder / "request.json"
+    request.write_text(json.dumps(json.loads(request.read_text()) | {"parity": False}))
+    assert export.request().forms == ("adapter",)
+    assert export.uncompared == ("adapter",) and not export.whole
+
+
 def test_too_little_disk_is_said_before_anything_is_made(home: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: Usage(10**9, 10**9, 5_000_000))
     with pytest.raises(StorageError, match=r"needs about .* MB of disk .*, and 5\.0 MB are free"):
@@ -111,6 +120,13 @@ def test_four_bits_need_room_for_the_merged_weights_they_are_made_of(home: Home,
     assert alone is not None and both is not None and alone.peak == both.peak > alone.total
 
 
+def test_a_gguf_file_by_unsloth_needs_room_for_what_unsloth_makes_on_the_way(home: Home, run: Run) -> None:
+    merged = needed_bytes(home, make_export_request(run=run.id, forms=("unsloth_merged",)))
+    gguf = needed_bytes(home, make_export_request(run=run.id, forms=("unsloth_q8_0",)))
+    assert merged is not None and gguf is not None
+    assert gguf.peak - gguf.total > merged.total > gguf.total
+
+
 def test_an_export_that_is_deleted_while_exports_are_listed_is_left_out(
     home: Home, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -121,7 +137,7 @@ def test_an_export_that_is_deleted_while_exports_are_listed_is_left_out(
 
 
 def test_an_export_whose_cards_are_of_fewer_forms_is_not_whole(home: Home, run: Run) -> None:
-    export = made_up_export(home, run, ["adapter", "merged"], parity=False)
+    export = compared_export(home, run, ["adapter", "merged"])
     assert export.whole
     manifest = export.manifest()
     export.keep_manifest(manifest.model_copy(update={"described": ("adapter",)}))

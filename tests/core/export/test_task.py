@@ -20,7 +20,7 @@ from core.errors import ModelError, RunError, StorageError
 from core.export import companions
 from core.export.manifest import sha256_of
 from core.export.parity_report import FormParity, ParityReport
-from core.export.request import GGUF_FORMS, Form
+from core.export.request import OWN_GGUF_FORMS, Form
 from core.export.store import Export, writing_alone
 from core.export.task import export_task, task_arguments
 from core.jobs.folder import Status
@@ -52,12 +52,14 @@ class Makers:
         made: what was made, in its order, with what it was made of.
         acts: what happens in the middle of making a form, by what it is called.
         adapters: the SHA-256 of the weights that each form was made of that is made of an adapter, and compared with.
+        converter: the program that made GGUF f16; empty for the studio's own code.
     """
 
     def __init__(self) -> None:
         self.made: list[str] = []
         self.acts: dict[str, Act] = {}
         self.adapters: list[str] = []
+        self.converter = ""
 
     def folder(self, name: str, target: Path) -> None:
         target.mkdir()
@@ -72,6 +74,10 @@ class Makers:
         self.acts.get(name, str)()
         target.write_text(f"{name} whole")
         self.made.append(name)
+
+    def converted(self, source: Path, target: Path) -> str:
+        self.file("gguf_f16", source, target)
+        return self.converter
 
     def parity(self, home: Home, export: Export, forms: Sequence[Form], tell: object, *, adapter: Path) -> ParityReport:
         self.acts.get("parity", str)()
@@ -92,7 +98,7 @@ def makers(monkeypatch: pytest.MonkeyPatch) -> Makers:
     )
     monkeypatch.setattr(task, "merge", lambda base, adapter, target, tell: found.of_adapter("merged", adapter, target))
     monkeypatch.setattr(task, "merged_4bit", lambda merged, target, tell: found.folder("merged_4bit", target))
-    monkeypatch.setattr(task, "convert", lambda merged, target, tell, **_: found.file("gguf_f16", merged, target))
+    monkeypatch.setattr(task, "convert", lambda merged, target, tell, **_: found.converted(merged, target))
     monkeypatch.setattr(task, "quantise", lambda f16, target, form, tell: found.file(form, f16, target))
     monkeypatch.setattr(task, "parity", found.parity)
     return found
@@ -280,17 +286,18 @@ def test_cards_that_were_broken_off_are_written_by_the_next_round(
     assert entries["merged/README.md"] == sha256_of(card)
 
 
-def test_the_manifest_names_the_program_that_quantised(
+def test_the_manifest_names_the_programs_that_converted_and_quantised(
     home: Home, run: Run, makers: Makers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     export = new_export(home, run, ["merged"])
     do(home, export)
     assert "xllamacpp" not in export.manifest().software
     monkeypatch.setattr(task, "installed_tool", lambda: LlamaTool("llama-quantize", ("llama-quantize",)))
+    makers.converter = "convert_hf_to_gguf.py"
     export = new_export(home, run, ["gguf_q4_k_m"])
     do(home, export)
     software = export.manifest().software
-    assert "llama-quantize" in software and "xllamacpp" not in software
+    assert {"convert_hf_to_gguf.py", "llama-quantize"} <= set(software) and "xllamacpp" not in software
 
 
 def test_a_task_that_was_refused_does_not_hide_the_one_at_work(home: Home, run: Run) -> None:
@@ -339,7 +346,7 @@ def test_a_missing_tokenizer_is_said_in_a_sentence(home: Home, tmp_path: Path) -
     run = tiny_run(home, tmp_path / "bare")
     for folder in (tmp_path / "bare", run.adapter):
         (folder / "tokenizer.json").unlink()
-    export = new_export(home, run, ["gguf_f16"], parity=False)
+    export = new_export(home, run, ["gguf_f16"])
     with pytest.raises((ModelError, RunError), match=r"tokenizer\.json"):
         do(home, export)
     assert not list(parts(export)) and not export.file_of("gguf_f16").exists()
@@ -361,4 +368,4 @@ def test_a_trained_adapter_goes_all_the_way(home: Home, tiny_config: RunConfig) 
         assert found.prompts_equal == 2
     config = json.loads((export.form_folder("adapter") / "adapter_config.json").read_text())
     assert str(home.root) not in json.dumps(config)
-    assert all(export.file_of(form).read_bytes().startswith(b"GGUF") for form in GGUF_FORMS)
+    assert all(export.file_of(form).read_bytes().startswith(b"GGUF") for form in OWN_GGUF_FORMS)
