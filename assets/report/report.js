@@ -1,6 +1,6 @@
 "use strict";
-// Draws each figure from the data beside it when it comes near the window, or all before printing, and opens or closes
-// all answers at once.
+// Draws each figure from the data beside it when it comes near the window, or all before printing; leads from the map of
+// all questions to each of them; opens or closes all answers at once.
 const waiting = new Set(document.querySelectorAll(".plot"));
 
 // Compiling the library takes longer than all the rest, so the report can be read before. The policy knows its hash.
@@ -17,7 +17,16 @@ function draw(place) {
   if (!waiting.delete(place)) return;
   const found = JSON.parse(document.getElementById(place.dataset.figure).textContent);
   const width = Math.min(place.clientWidth || 680, 680);
-  library().newPlot(place, found.data, { ...found.layout, width }, { displayModeBar: false });
+  const drawn = library().newPlot(place, found.data, { ...found.layout, width }, { displayModeBar: false });
+  if (place.id === "figure-heat") drawn.then(() => place.on("plotly_click", ({ points }) => lead(points[0])));
+}
+
+// A cell of the map of all questions leads to its question; the figure counts them from 0.
+function lead({ customdata }) {
+  const question = document.getElementById(`question-${customdata[0] + 1}`);
+  question.open = true;
+  question.scrollIntoView();
+  question.querySelector("summary").focus({ preventScroll: true });
 }
 
 function drawNear() {
