@@ -47,14 +47,12 @@ class Assumed:
             products on the data sheet. The worst rate is that measured with the small model.
         link: bytes a second between two GPUs of one host, a third of NVLink's 900 GB/s on the data sheet.
         transfer: bytes a second at which new weights reach vLLM, tensor by tensor.
-        scaling: what a second training GPU adds, the least that the studio's benchmark accepts (1.7 of 2).
     """
 
     memory_bandwidth: float = 0.6 * 4.8e12
     best_rate: float = 0.4 * 989e12
     link: float = 300e9
     transfer: float = 50e9
-    scaling: float = 0.85
 
 
 ASSUMED = Assumed()
@@ -132,6 +130,7 @@ class Measured:
         other_seconds: of a step beside writing and updating: the scoring above all.
         step_seconds: of a whole step with vLLM in the process.
         server_step_seconds: of a whole step with a vLLM server on a second GPU; nothing is reckoned from it.
+        scaling: what each of two training GPUs does of the work of one alone, in whole steps.
     """
 
     token_seconds: float
@@ -139,6 +138,7 @@ class Measured:
     other_seconds: float
     step_seconds: float
     server_step_seconds: float
+    scaling: float
 
 
 def measured(results: Path = RESULTS) -> Measured:
@@ -149,7 +149,8 @@ def measured(results: Path = RESULTS) -> Measured:
     tokens = MEASURED_ROWS * (MEASURED_PROMPT + MEASURED_COMPLETION)
     operations = 4 * MEASURED_PARAMETERS * tokens  # forward, and gradients of activations: the weights are frozen
     server = _result(results, "gpu_server")["step_seconds"]["median"]
-    return Measured(write / MEASURED_COMPLETION, operations / update, step - write - update, step, server)
+    scaling = _result(results, "gpu_distributed")["two_over_one"] / 2
+    return Measured(write / MEASURED_COMPLETION, operations / update, step - write - update, step, server, scaling)
 
 
 def config_of(layout: Layout) -> RunConfig:
@@ -192,11 +193,11 @@ def writing_seconds(layout: Layout, found: Measured) -> float:
     return train.max_completion_length * (found.token_seconds + read) + 2 * parameters / ASSUMED.transfer
 
 
-def update_seconds(layout: Layout, rate: float) -> float:
+def update_seconds(layout: Layout, found: Measured, rate: float) -> float:
     """Forward, forward again and backward over all tokens; sharded weights are gathered for each of the three."""
     shape, train = layout.model.shape(), config_of(layout).train
     tokens = train.completions_per_step * (train.max_prompt_length + train.max_completion_length)
-    speed = rate * (1 if layout.processes == 1 else layout.processes * ASSUMED.scaling)
+    speed = rate * (1 if layout.processes == 1 else layout.processes * found.scaling)
     seconds = 6 * shape.parameters * tokens / speed
     if layout.sharded:
         rows = _rows_at_once(layout)
@@ -209,7 +210,7 @@ def update_seconds(layout: Layout, rate: float) -> float:
 def step_seconds(layout: Layout, found: Measured, best: bool) -> float:
     """Of one step, at best or at worst."""
     rate = ASSUMED.best_rate if best else found.rate
-    return writing_seconds(layout, found) + update_seconds(layout, rate) + found.other_seconds
+    return writing_seconds(layout, found) + update_seconds(layout, found, rate) + found.other_seconds
 
 
 def table(results: Path = RESULTS) -> str:
@@ -243,7 +244,7 @@ def figures(results: Path = RESULTS) -> str:
         "reading weights": f"{assumed.memory_bandwidth / 1e12:.1f} TB/s (six tenths of the data sheet's 4.8)",
         "between two GPUs of one host": f"{assumed.link / 1e9:.0f} GB/s (a third of the data sheet's 900)",
         "new weights on their way to vLLM": f"{assumed.transfer / 1e9:.0f} GB/s (assumed)",
-        "what N training GPUs do": f"{assumed.scaling:.2f} N times the work of one (assumed)",
+        "what N training GPUs do": f"{found.scaling:.2f} N times the work of one (measured with two)",
         "a step of the small model, vLLM in the process": f"{found.step_seconds:.2f} s (measured)",
         "the same with a vLLM server on another GPU": f"{found.server_step_seconds:.2f} s (measured, while it learned)",
     }

@@ -19,7 +19,7 @@ def test_the_document_says_what_is_reckoned() -> None:
 
 
 def test_a_slower_measurement_makes_every_run_slower(tmp_path: Path) -> None:
-    for name in ("gpu_generation", "gpu_unsloth", "gpu_step", "gpu_server"):
+    for name in ("gpu_generation", "gpu_unsloth", "gpu_step", "gpu_server", "gpu_distributed"):
         shutil.copy(RESULTS / f"{name}.json", tmp_path)
     record = json.loads((tmp_path / "gpu_generation.json").read_text())
     record["vllm"]["seconds"] *= 1.5
@@ -58,4 +58,6 @@ def test_sharding_takes_memory_and_adds_traffic() -> None:
     sharded = replace(whole, sharded=True)
     assert sizing.memory(sharded).weights < 0.6 * sizing.memory(whole).weights
     rate = sizing.ASSUMED.best_rate
-    assert sizing.update_seconds(sharded, rate) > sizing.update_seconds(whole, rate)
+    assert sizing.update_seconds(sharded, sizing.measured(), rate) > sizing.update_seconds(
+        whole, sizing.measured(), rate
+    )
