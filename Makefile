@@ -5,7 +5,7 @@ PORT ?= 8501
 export PORT
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev run demo test test-all lint format bench lock clean
+.PHONY: help install install-dev run demo test test-all lint format bench lock sbom audit fuzz screenshots clean
 
 help: ## Show this list
 	@echo "make TARGET [PORT=8501] [PYTHON=python3.11] [EXTRAS=cpu|gpu]; GRPO_STUDIO_HOME says where runs are kept"
@@ -43,6 +43,19 @@ bench: install-dev ## Measure speed and memory, results under benchmarks/
 
 lock: ## Write requirements.lock and requirements-gpu.lock anew
 	@scripts/lock.sh all
+
+sbom: ## Write sbom.json and sbom-gpu.json, the lists of packages, anew from the locks
+	@scripts/sbom.sh write
+
+audit: ## Look all packages up in a database of known holes; needs a network
+	@scripts/sbom.sh audit
+
+fuzz: install-dev ## Feed the parsers with thousands of damaged files
+	@OMP_WAIT_POLICY=PASSIVE FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-3000} .venv/bin/python -m pytest -q tests/fuzz
+
+screenshots: install-dev ## Take the pictures of README.md and docs/ from the running studio; some twenty minutes
+	@.venv/bin/python -m core prepare
+	@CHROMIUM=$$(scripts/chromium.sh) .venv/bin/python scripts/screenshots.py
 
 clean: ## Remove .venv and caches; runs and models stay
 	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache test-results
