@@ -1,10 +1,13 @@
 # The studio in a container, on a CPU:
 #   docker build -t grpo-studio .
-#   docker run --rm -p 127.0.0.1:8501:8501 -v grpo-studio:/workspace grpo-studio
+#   docker run --rm -p 127.0.0.1:8501:8501 -e GRPO_STUDIO_IDENTITY=local -v grpo-studio:/workspace grpo-studio
 #
 # On an NVIDIA GPU (with the NVIDIA container toolkit on the host):
 #   docker build --target cuda -t grpo-studio:cuda .
-#   docker run --rm --gpus all --shm-size 8g -p 127.0.0.1:8501:8501 -v grpo-studio:/workspace grpo-studio:cuda
+#   docker run --rm --gpus all --shm-size 8g -p 127.0.0.1:8501:8501 -e GRPO_STUDIO_IDENTITY=local \
+#     -v grpo-studio:/workspace grpo-studio:cuda
+#
+# GRPO_STUDIO_IDENTITY=local says that only this machine reaches the port: whoever does is the one user, an admin.
 #
 # With a vLLM server beside it: compose.yaml. What each step does stands in scripts/image/; scripts/bare_debian.sh runs the
 # same steps in a bare Debian root where no engine for containers is at hand.

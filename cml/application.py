@@ -24,7 +24,19 @@ def run(*command: str) -> None:
     subprocess.run(command, cwd=project, env=settings, check=True)
 
 
+def finds_client() -> bool:
+    """Whether the studio's environment has the client that starts training Jobs."""
+    return subprocess.run([".venv/bin/python", "-c", "import cmlapi"], cwd=project, env=settings).returncode == 0
+
+
 # Does nothing when all is there, and brings the environment up to date after a `git pull`.
 run("bash", "cml/install.sh")
+if settings.get("GRPO_STUDIO_LAUNCHER") == "cml" and not finds_client():
+    settings["GRPO_STUDIO_LAUNCHER"] = "local"
+    print(
+        "The workspace's client cmlapi is not installed, so runs are trained inside this application, not in Jobs, and "
+        "end with it. Run the project's install step again to train in Jobs.",
+        flush=True,
+    )
 run(".venv/bin/python", "-m", "core", "prepare")
 run(".venv/bin/python", "scripts/serve.py", "127.0.0.1", port)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address
 from urllib.parse import urlsplit
 
-from core.addresses import plain_address
+from core.access.ways import way_in
+from core.addresses import is_loopback, plain_address
 from core.errors import ConfigError
 
 JUDGE_KEYS = ("GRPO_STUDIO_JUDGE_KEY", "OPENAI_API_KEY")
@@ -24,9 +25,6 @@ BASE_URL = "OPENAI_BASE_URL"
 OPENAI = "https://api.openai.com/v1"
 NO_KEY = "none"
 """Sent in place of a key to a server on this machine; the client library wants one."""
-IDENTITY = "GRPO_STUDIO_IDENTITY"
-"""The environment variable that says how people sign in: `local`, `proxy` or `oidc`; see `studio.identity`."""
-TRUSTED_PROXY = "GRPO_STUDIO_TRUSTED_PROXY"
 
 _METADATA = frozenset(map(ipaddress.ip_address, ("100.100.100.200", "192.0.0.192", "168.63.129.16", "fd00:ec2::254")))
 """Where clouds hand out credentials of a machine, besides the link-local 169.254.169.254."""
@@ -62,7 +60,7 @@ def endpoint_key(address: str, purpose: Purpose, environment: Mapping[str, str] 
         ConfigError: the environment does not allow the address, there is no key for it, or the environment's own
             address is none.
     """
-    trusted = _plain(address) in {_plain(OPENAI), *_named(environment)}
+    trusted = is_listed(address, environment)
     local = is_loopback(urlsplit(address).hostname or "")
     if not trusted and not (local and not serves_several(environment)):
         raise ConfigError(
@@ -121,25 +119,12 @@ def may_connect(url: str, machine: str, environment: Mapping[str, str] = os.envi
 
 def serves_several(environment: Mapping[str, str] = os.environ) -> bool:
     """Whether people sign in, so that what one of them asks for need not be meant for all."""
-    return environment.get(IDENTITY, "").strip() in ("proxy", "oidc") or behind_proxy(environment)
+    return way_in(environment) in ("proxy", "oidc")
 
 
-def behind_proxy(environment: Mapping[str, str] = os.environ) -> bool:
-    """Whether a proxy that is trusted stands in front of the studio."""
-    chosen = environment.get(IDENTITY, "").strip()
-    return chosen == "proxy" or (not chosen and environment.get(TRUSTED_PROXY, "").strip() == "1")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host's name or address is one of this machine's own.
-
-    >>> is_loopback("localhost"), is_loopback("127.0.0.2"), is_loopback("example.org")
-    (True, True, False)
-    """
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def is_listed(address: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Whether a key may be sent to `address`: it is OpenAI's, or the environment names it."""
+    return _plain(address) in {_plain(OPENAI), *_named(environment)}
 
 
 def _named(environment: Mapping[str, str]) -> set[str]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import sys
+from threading import RLock
 from typing import Any, TextIO
 
-from core.secrets import masked
+from core.secrets import begun_secret, masked
 
 _SHAPES = re.compile(
     r"""
@@ -50,26 +51,34 @@ class ScrubbedStream:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self._line = ""
+        self._turn = RLock()  # threads print at the same time; one that is interrupted by a signal may print there, too
 
     def write(self, text: str) -> int:
-        self._line += text
-        end = max(self._line.rfind("\n"), self._line.rfind("\r")) + 1
-        if not end and len(self._line) > _LONGEST_LINE:
-            end = len(self._line)
-        if end:
-            whole, self._line = self._line[:end], self._line[end:]
-            self._stream.write(scrubbed(whole))
+        with self._turn:
+            self._line += text
+            end = max(self._line.rfind("\n"), self._line.rfind("\r")) + 1
+            if not end and len(self._line) > _LONGEST_LINE:
+                end = len(self._line)
+            self._pass_on(end)
         return len(text)
 
     def writelines(self, lines: list[str]) -> None:
         self.write("".join(lines))
 
     def flush(self) -> None:
-        """Write a begun line as well: whoever asks for it wants it to be seen, as before a crash."""
-        if self._line:
-            whole, self._line = self._line, ""
+        """Write a begun line as well: whoever asks for it wants it to be seen, as before a crash.
+
+        Where it ends in the middle of a secret of the environment, that part waits for the rest.
+        """
+        with self._turn:
+            self._pass_on(len(self._line) - begun_secret(self._line))
+            self._stream.flush()
+
+    def _pass_on(self, end: int) -> None:
+        """Write the begun line up to `end`."""
+        if end:
+            whole, self._line = self._line[:end], self._line[end:]
             self._stream.write(scrubbed(whole))
-        self._stream.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)

@@ -38,6 +38,17 @@ def longest_secret() -> int:
     return max(map(len, _secrets()), default=0)
 
 
+def begun_secret(text: str) -> int:
+    """How many characters at the end of `text` are the beginning of one of them, and not the whole; 0 when none are.
+
+    >>> os.environ["SOME_API_KEY"] = "opensesame"
+    >>> begun_secret("the key is opense")
+    6
+    >>> del os.environ["SOME_API_KEY"]
+    """
+    return max((_overlap(text, secret) for secret in _secrets()), default=0)
+
+
 def without_secrets(environment: Mapping[str, str], downloads: bool = False) -> dict[str, str]:
     """An environment without variables whose names look like secrets, for a process that needs none of them.
 
@@ -60,6 +71,11 @@ def hide_environment() -> None:
     if sys.platform == "linux":
         with suppress(OSError, AttributeError):  # such as a C library without prctl
             ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
+def _overlap(text: str, secret: str) -> int:
+    longest = min(len(text), len(secret) - 1)
+    return next((size for size in range(longest, 0, -1) if text.endswith(secret[:size])), 0)
 
 
 def _secrets() -> list[str]:

@@ -11,9 +11,10 @@ from typing import Any, BinaryIO
 
 import streamlit as st
 
-from core.access.actors import Actor
+from core.access import audit
+from core.access.actors import Actor, bound
 from core.access.permissions import Action, allow, why_not
-from studio import output
+from studio import output, settings
 
 
 @dataclass(frozen=True)
@@ -56,19 +57,36 @@ def button(
     return st.button(label, key=key, disabled=offer.disabled, help=offer.help, **options)
 
 
-def download_button(label: str, make: Callable[[], bytes | str | BinaryIO], *, key: str, **options: Any) -> bool:
-    """`st.download_button` for those who may take files out of the studio.
+def download_button(
+    label: str,
+    make: Callable[[], bytes | str | BinaryIO],
+    *,
+    subject: str,
+    key: str,
+    file_name: str,
+    action: Action = "file.download",
+    **options: Any,
+) -> bool:
+    """`st.download_button` for those who may take files out of the studio; each time goes into the audit log.
 
     Args:
         make: makes what is downloaded when it is clicked.
+        subject: what it belongs to, for the audit log: the id of a comparison, an evaluation, a run.
+        action: what they must be allowed to do.
     """
 
     def made() -> bytes | str | BinaryIO:
-        allow("file.download")
-        return make()
+        allow(action)
+        content = make()
+        audit.record(settings.open_home(), "file.download", subject, file=file_name)
+        return content
 
-    offer = needs("file.download", help=options.pop("help", None))
-    return st.download_button(label, made, key=key, disabled=offer.disabled, help=offer.help, **options)
+    offer = needs(action, help=options.pop("help", None))
+    # The server calls it when the browser asks for the file, in a thread that belongs to no session.
+    content = made if offer.disabled else bound(made)
+    return st.download_button(
+        label, content, file_name=file_name, key=key, disabled=offer.disabled, help=offer.help, **options
+    )
 
 
 def refuse(action: Action) -> bool:

@@ -23,7 +23,7 @@ _KNOWN: dict[Source, str] = {
 
 
 def draw(actor: Actor) -> None:
-    """Who is signed in, their role, and every action with a sign whether they may do it."""
+    """Who is signed in and what their role lets them do, with every single action in a fold."""
     with st.container(horizontal=True, gap="large"):
         output.labelled("Name", actor.name)
         output.labelled("Role", actor.role)
@@ -32,12 +32,12 @@ def draw(actor: Actor) -> None:
         st.button("Sign out", icon=":material/logout:", key="sign_out", on_click=sign_in.sign_out)
     allowed = [one.words for name, one in PERMISSIONS.items() if permitted(actor, name)]
     refused = [(one.words, one.role) for name, one in PERMISSIONS.items() if not permitted(actor, name)]
-    left, right = st.columns(2, gap="large")
-    with left:
-        st.subheader("You may", anchor=False)
-        st.markdown("\n".join(f"- {words}" for words in allowed))
-    with right:
+    if refused:
+        st.write("If you need to do more, ask an admin of this studio to give you another role.")
+    with st.expander("Everything you may and may not do", key="account.all"):
+        left, right = st.columns(2, gap="large")
+        left.subheader("You may", anchor=False)
+        left.markdown("\n".join(f"- {words}" for words in allowed))
         if refused:
-            st.subheader("You may not", anchor=False)
-            st.markdown("\n".join(f"- {words} (needs {role})" for words, role in refused))
-            st.caption("An admin of this studio can give you another role.")
+            right.subheader("You may not", anchor=False)
+            right.markdown("\n".join(f"- {words} (needs {role})" for words, role in refused))

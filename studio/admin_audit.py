@@ -2,21 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import pandas as pd
 import streamlit as st
 
-from core.access.audit import Record, log_file, read_log, verify
+from core.access.actors import Source
+from core.access.audit import MENDED, log_file, read_log, verify, waiting
+from core.access.audit_record import Record
+from core.access.permissions import PERMISSIONS, Action
 from core.errors import StudioError
 from core.paths import Home
 from studio import access, output
 
 _MOST_SHOWN = 500
+_KNOWN_BY: Mapping[Source, str] = {
+    "local": "sits at the machine",
+    "proxy": "sign-in service",
+    "oidc": "account of the organisation",
+    "command line": "user of the system",
+    "job": "a job that they started",
+}
+_OTHER_ACTIONS = {
+    MENDED: "the log was damaged and went on",
+    "export.acknowledge": "accept how an export differs",
+    "task.stop": "stop work that was going on",
+    "queue.leave": "take a run out of the queue",
+    "data.upload": "upload a file",
+    "board.measure": "measure the completions of a board",
+}
+"""What stands in the log and needs no permission of its own."""
 _COLUMNS = {"Time": st.column_config.DatetimeColumn(format="YYYY-MM-DD HH:mm:ss")}
 
 
@@ -24,6 +43,12 @@ def draw(home: Home) -> None:
     """The newest records that the filters let through, the check of the whole log, and its file."""
     st.write("Who started, changed, deleted, voted, exported and published what. Records are only ever added.")
     _check(home)
+    late = waiting(home)
+    if late:
+        output.warning(
+            f"{late:,} records could not be written into the log, because the disk was full or something held the log. "
+            "They are kept, and written with the next thing that is done. Make room on the disk."
+        )
     try:
         records = read_log(home)
     except StudioError as error:
@@ -46,6 +71,8 @@ def _check(home: Home) -> None:
             access.download_button(
                 "Download the log",
                 partial(_opened, log_file(home)),
+                subject="audit log",
+                action="audit.read",
                 key="admin.log.download",
                 file_name="audit-log.jsonl",
                 mime="application/jsonl",
@@ -78,7 +105,9 @@ def _say_verified(home: Home) -> None:
 def _filtered(records: Sequence[Record]) -> list[Record]:
     people, actions, search = st.columns(3)
     who = people.multiselect("Person", sorted({one.actor for one in records}), key="admin.log.who")
-    what = actions.multiselect("Action", sorted({one.action for one in records}), key="admin.log.what")
+    what = actions.multiselect(
+        "Action", sorted({one.action for one in records}), key="admin.log.what", format_func=_words_of
+    )
     text = search.text_input("Subject or details contain", key="admin.log.text").strip().casefold()
     return [
         one
@@ -95,12 +124,22 @@ def _frame(records: Sequence[Record]) -> pd.DataFrame:
             "Time": [datetime.fromtimestamp(one.time).astimezone() for one in records],
             "Person": [one.actor for one in records],
             "Role": [one.role for one in records],
-            "Known by": [one.source for one in records],
-            "Action": [one.action for one in records],
+            "Known by": [_KNOWN_BY[one.source] for one in records],
+            "Action": [_words_of(one.action) for one in records],
             "Subject": [one.subject for one in records],
             "Details": [_details(one) for one in records],
         }
     )
+
+
+def _words_of(action: str) -> str:
+    """What was done, in words; some actions of the log need no permission of their own and have words of their own.
+
+    >>> _words_of("run.delete"), _words_of("audit.mended")
+    ('delete a run', 'the log was damaged and went on')
+    """
+    permission = PERMISSIONS.get(cast(Action, action))
+    return permission.words if permission is not None else _OTHER_ACTIONS.get(action, action)
 
 
 def _details(record: Record) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
-from core.access.actors import ROLES, Role
+from core.access.actors import ROLES, Role, same_name
 from core.access.policy import (
     ADMINS_VARIABLE,
     Policy,
@@ -17,6 +17,7 @@ from core.access.policy import (
     read_policy,
     revoke,
 )
+from core.access.ways import Way, way_in
 from core.errors import StudioError
 from core.paths import Home
 from studio import identity, output, proxy_header, state
@@ -28,7 +29,7 @@ ROLE_WORDS: Mapping[Role, str] = {
     "editor": "Editor: also prepares data, trains, evaluates, exports",
     "admin": "Admin: also deletes, publishes, writes reward code, gives roles",
 }
-_WAYS: Mapping[identity.Way, str] = {
+_WAYS: Mapping[Way, str] = {
     "local": "One person works on this machine; nobody signs in.",
     "proxy": "A sign-in service in front of the studio names everybody in the header Remote-User.",
     "oidc": "People sign in with an account of your organisation and are known by its e-mail address.",
@@ -47,7 +48,7 @@ def draw(home: Home) -> None:
         policy = read_policy(home)
     except StudioError:
         return  # said above every page
-    output.texts(_rows(policy), "admin.people.table")
+    output.texts(rows(policy), "admin.people.table")
     _give(home)
     _take(home, [name for role in ROLES for name in policy.names(role)])
     problem = state.refusal(_FORM)
@@ -56,15 +57,26 @@ def draw(home: Home) -> None:
     st.caption(output.escape(f"Kept in {policy_file(home)}. Changes hold from the next click of each person on."))
 
 
-def _rows(policy: Policy) -> Sequence[Mapping[str, str]]:
+def rows(policy: Policy) -> Sequence[Mapping[str, str]]:
     """Everybody who is named, admins first, then all others."""
     by_environment = first_admins()
     named = [(name, role) for role in reversed(ROLES) for name in policy.names(role)]
-    listed = [(name, role, "this list") for name, role in named if name.strip().casefold() not in by_environment]
-    rest = policy.default or ("admin" if identity.way() == "local" else "viewer")
-    rows = [(name, "admin", ADMINS_VARIABLE) for name in sorted(by_environment)]
-    rows += [*listed, ("everybody else", rest, "the default")]
-    return [{"Name": name, "Role": role, "Given by": by} for name, role, by in rows]
+    listed = [(name, role, "this list") for name, role in named if same_name(name) not in by_environment]
+    listing = [(name, "admin", ADMINS_VARIABLE) for name in sorted(by_environment)]
+    listing += [*listed, *((who, role, "the default") for who, role in _unnamed(policy))]
+    return [{"Name": name, "Role": role, "Given by": by} for name, role, by in listing]
+
+
+def _unnamed(policy: Policy) -> Sequence[tuple[str, Role]]:
+    """Those whom nothing names, with their role.
+
+    Where nobody signs in, whoever asks from elsewhere is told apart from the one person at this machine, unless the
+    environment says that there is nobody else.
+    """
+    if identity.way() != "local":
+        return [("everybody else", policy.default or "viewer")]
+    here: tuple[str, Role] = ("whoever sits at this machine", policy.default or "admin")
+    return [here] if way_in() == "local" else [here, ("everybody else", "viewer")]
 
 
 def _believes_everybody() -> bool:

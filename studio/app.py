@@ -12,10 +12,11 @@ import streamlit as st  # noqa: E402
 from starlette.middleware import Middleware  # noqa: E402
 from streamlit import config  # noqa: E402
 
+from core.access.ways import IDENTITY  # noqa: E402
 from studio import borders, downloads, identity, output, proxy_header  # noqa: E402
 
 if identity.named_by_secrets():
-    os.environ[identity.IDENTITY] = "oidc"  # so that jobs and the core know it too
+    os.environ[IDENTITY] = "oidc"  # so that jobs and the core know it too
 # A session that lost its connection is taken up again by nobody but whose it was.
 config.set_option("server.trustedUserHeaders", {identity.USER_HEADER: "name"})
 app = st.App(

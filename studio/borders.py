@@ -19,8 +19,8 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from core.addresses import plain_address
-from core.endpoints import behind_proxy, is_loopback
+from core.access.ways import way_in
+from core.addresses import host_name, is_loopback, plain_address
 from core.errors import ConfigError
 
 ALLOWED_ORIGINS = "GRPO_STUDIO_ALLOWED_ORIGINS"
@@ -48,7 +48,7 @@ class Borders:
         """Why a request is refused, as a sentence; empty when it is not."""
         headers = Headers(scope=scope)
         host, origin = headers.get("host", ""), headers.get("origin")
-        if self.hosts is not None and _host_name(host) not in self.hosts:
+        if self.hosts is not None and host_name(host) not in self.hosts:
             return f"The studio is not opened by the name {_shown(host)}. {_remedy('that address')}"
         safe = scope["type"] == "http" and scope["method"] in _SAFE_METHODS
         if safe or origin is None or origin.lower() in self.origins or (host and _netloc(origin) == host):
@@ -60,13 +60,15 @@ def borders(address: str, environment: Mapping[str, str] = os.environ) -> Border
     """Who is let in by a server that listens on `address`.
 
     Where the studio listens to this machine only, and no trusted proxy stands in front, it is asked by this machine's
-    names. Elsewhere it cannot know by which.
+    names; and so it is where the environment says that whoever asks is the one person at this machine, since a page of
+    a stranger that has its own name point here would else be an admin. Elsewhere it cannot know by which.
 
     Raises:
-        ConfigError: the environment names something that is no origin.
+        ConfigError: the environment names something that is no origin, or no way in which people are known.
     """
     listed = [_origin(text) for text in environment.get(ALLOWED_ORIGINS, "").split(",") if text.strip()]
-    own = is_loopback(address) and not behind_proxy(environment)
+    way = way_in(environment)
+    own = way == "local" or (is_loopback(address) and way != "proxy")
     hosts = _LOOPBACK | {urlsplit(origin).hostname or "" for origin in listed} if own else None
     return Borders(frozenset(listed), hosts)
 
@@ -143,16 +145,6 @@ def _netloc(origin: str) -> str:
         return urlsplit(origin).netloc
     except ValueError:
         return ""
-
-
-def _host_name(host: str) -> str:
-    """The name in a header `Host`, without the port; empty when it is none."""
-    try:
-        parts = urlsplit(f"//{host}")
-        whole = parts.netloc == host and "@" not in host and parts.port != 0
-    except ValueError:  # such as a port that is no number
-        return ""
-    return (parts.hostname or "").rstrip(".") if whole else ""
 
 
 def _remedy(what: str) -> str:

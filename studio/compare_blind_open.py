@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.access.starters import starter_of
 from core.compare.blind import all_pairs, open_vote
 from core.compare.blind_ballots import matters_of
 from core.compare.blind_votes import Pair
 from core.compare.comparison import Comparison
 from core.errors import StudioError
 from core.paths import Home
-from studio import compare_names, output, state
+from studio import access, compare_names, output, state
 
 _FORM = "blind.open"
 
@@ -28,12 +29,14 @@ def draw(home: Home, comparison: Comparison) -> None:
         st.caption(sentence)
     if left_out.missing or left_out.failed:
         st.caption("What is left out now stays out, also when an answer comes later.")
-    st.button(
+    access.button(
+        "vote.open",
         "Open the vote",
         type="primary",
         key="blind.open",
         icon=":material/how_to_vote:",
         disabled=not matters,
+        owner=starter_of(comparison.folder),
         on_click=_open,
         args=(comparison, tuple(chosen)),
     )

@@ -244,6 +244,7 @@ def _downloads(comparison: Comparison) -> None:
             access.download_button(
                 f"All ballots as {ending.upper()}",
                 partial(_encoded, text, comparison, ending),
+                subject=comparison.id,
                 file_name=f"{comparison.id}-votes.{ending}",
                 mime=mime,
                 key=f"blind.download.{ending}",

@@ -228,6 +228,7 @@ def actions(home: Home, opened: Opened) -> None:
         access.download_button(
             "Answers as CSV",
             partial(csv, results),
+            subject=opened.id,
             file_name=f"{opened.id}.csv",
             mime="text/csv",
             icon=":material/download:",

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 
 import streamlit as st
 
+from core.access.starters import starter_of
 from core.errors import StudioError
 from core.models import EMBEDDED
 from core.paths import Home
 from core.serving import servers
 from core.serving.server import SCORES, Server, State
 from core.text import duration
-from studio import live, output, settings, state
+from studio import access, live, output, settings, state
 from studio.words import Colour
 
 _OPEN, _FORM = "compare.servers", "compare.servers.stop"
@@ -57,10 +58,12 @@ def _one(server: Server) -> None:
             output.problem(server.error)
         st.caption(output.escape(" · ".join(_facts(server))))
         if server.live:
-            st.button(
+            access.button(
+                "compare.stop",
                 "Stop",
                 icon=":material/stop_circle:",
                 key=f"compare.stop.{server.task.id}",
+                owner=starter_of(server.task.folder),
                 help="Gives its memory back. It is loaded again when it is asked.",
                 on_click=_stop,
                 args=(server,),

@@ -12,7 +12,7 @@ from core.paths import Home
 from core.runs.run import Run
 from core.serving.adapter_files import CONFIG
 from core.serving.candidates import Candidate, candidates_of, offered, parse_candidate
-from studio import compare_names, compare_state, forms, navigation, output, state
+from studio import access, compare_names, compare_state, forms, navigation, output, state
 from studio.compare_open import Opened
 from studio.navigation import Entry
 
@@ -56,6 +56,7 @@ def _current(home: Home, opened: Opened | None, everybody: Sequence[Candidate]) 
             found.append(parse_candidate(name, home))
         except StudioError as error:
             problems.append(str(error))
+    problems = list(dict.fromkeys(problems))
     if found or problems or compare_state.chose_nobody():
         return found, problems
     return (list(opened.request.candidates) if opened else first_pair(everybody)), []
@@ -101,7 +102,17 @@ def _pair_button(run: Run, key: str, label: str, page: Entry, note: str) -> None
 
 
 def _add_button(home: Home, current: Sequence[Candidate]) -> None:
-    with st.popover("Add a model", icon=":material/add:", key=compare_state.ADD_OPEN, on_change="rerun"):
+    offer = access.needs("compare.add")
+    with st.popover(
+        "Add a model",
+        icon=":material/add:",
+        key=compare_state.ADD_OPEN,
+        on_change="rerun",
+        disabled=offer.disabled,
+        help=offer.help,
+    ):
+        if offer.disabled:
+            return
         where = forms.choice("Where it is", [_LOCAL, _FILE, _ADDRESS], _WHERE, show_label=False)
         if where == _LOCAL:
             st.text_input(

@@ -12,7 +12,7 @@ from core.access.starters import starter_of
 from core.errors import RunError, StudioError
 from core.jobs import supervisor
 from core.jobs.folder import Status
-from core.jobs.tasks import NEEDS, REQUEST, Task
+from core.jobs.tasks import REQUEST, Task, needed_to_stop
 from core.paths import Home, is_name
 from studio import access, live, output, settings, state
 
@@ -102,7 +102,7 @@ def bar(task: Task, status: Status, text: str, key: str) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(part_done(status), text=output.escape(text))
         access.button(
-            NEEDS[task.kind()],
+            needed_to_stop(task.kind()),
             "Stop",
             icon=":material/stop_circle:",
             key=key,

@@ -80,6 +80,7 @@ def _download(found: Opened, file: Path, label: str, icon: str, primary: bool = 
     access.download_button(
         label,
         file.read_bytes,
+        subject=found.id,
         file_name=f"{found.id}-{file.name}",
         mime=_MIMES.get(file.suffix, "application/octet-stream"),
         icon=icon,

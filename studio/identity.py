@@ -17,8 +17,7 @@ import os
 import time
 from collections.abc import Mapping
 from functools import cache
-from ipaddress import ip_address
-from typing import Any, Literal, cast, get_args
+from typing import Any, cast
 
 import streamlit as st
 from streamlit.runtime import exists
@@ -26,16 +25,16 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from core.access.actors import Actor, Role, Source, identify_with, system_user
 from core.access.policy import role_of
+from core.access.ways import IDENTITY, Way, way_in
+from core.addresses import host_name, is_loopback
 from core.content_hash import content_hash
 from core.errors import AccessDenied, ConfigError, StudioError
 from core.lab.vote_files import rater_name
 from core.paths import HOME_VARIABLE, Home
 
-Way = Literal["local", "proxy", "oidc"]
-IDENTITY = "GRPO_STUDIO_IDENTITY"
-"""The environment variable that says how people are known; unset, it is found out."""
-TRUSTED_PROXY = "GRPO_STUDIO_TRUSTED_PROXY"
-"""The environment variable that is 1 where everybody comes through a proxy that says who they are."""
+TRUSTED_ADDRESSES = "GRPO_STUDIO_OIDC_TRUST_EMAIL"
+"""The environment variable that is 1 where the sign-in does not say of an e-mail address that it was verified, but only
+the organisation itself can give one to an account."""
 USER_HEADER = "Remote-User"
 """The header in which such a proxy says it."""
 _FORWARDED = ("X-Forwarded-For", "X-Forwarded-Host", "Forwarded")
@@ -94,21 +93,12 @@ def way() -> Way:
     Raises:
         ConfigError: `GRPO_STUDIO_IDENTITY` names none of the ways.
     """
-    named = os.environ.get(IDENTITY, "").strip()
-    if named:
-        if named not in get_args(Way):
-            raise ConfigError(f"{IDENTITY} is {named!r}: use local, proxy or oidc, and start the studio again.")
-        return cast(Way, named)
-    if os.environ.get(TRUSTED_PROXY) == "1":
-        return "proxy"
-    return "oidc" if named_by_secrets() else "local"
+    return way_in() or ("oidc" if has_accounts() else "local")
 
 
 def named_by_secrets() -> bool:
     """Whether nothing says how people are known but the section `auth` of Streamlit's secrets."""
-    if os.environ.get(IDENTITY, "").strip() or os.environ.get(TRUSTED_PROXY) == "1":
-        return False
-    return has_accounts()
+    return way_in() is None and has_accounts()
 
 
 def has_accounts() -> bool:
@@ -127,40 +117,39 @@ def alone() -> bool:
     It is so where that was said, and where the studio listens on this machine only and no proxy passes on what others
     ask. A container listens on all addresses, so there it has to be said.
     """
-    if os.environ.get(IDENTITY, "").strip() == "local":
+    if way_in() == "local":
         return True
     headers = st.context.headers
     passed_on = any(headers.get(name) for name in _FORWARDED)
-    return listens_here_only() and not passed_on and _is_this_machine(_host(headers.get("Host") or "localhost"))
+    return listens_here_only() and not passed_on and is_loopback(host_name(headers.get("Host") or "localhost"))
 
 
 def listens_here_only() -> bool:
     """Whether other machines cannot reach the studio but through a program on this one."""
-    return _is_this_machine(str(st.get_option("server.address") or ""))
+    return is_loopback(str(st.get_option("server.address") or ""))
 
 
 def missing() -> str:
-    """What an administrator has to set so that people are told apart; empty when they are."""
+    """What whoever runs the studio has to set so that people are told apart; empty when they are."""
     if way() != "local" or alone():
         return ""
     return (
-        "This studio can be reached from other machines but does not know who asks, so everybody may only look, "
-        f"compare and vote. Whoever runs it sets {IDENTITY}: proxy behind a sign-in service, oidc to sign in with "
+        f"Set {IDENTITY}: proxy behind a sign-in service, oidc to sign in with "
         "accounts of your organisation, or local if nobody but you can reach it."
     )
 
 
 def from_proxy(named: list[str]) -> str:
-    """The name that the proxy gives.
+    """The name that the proxy gives, as `_readable` writes it.
 
     Args:
         named: the values of the header; several mean that somebody has added one.
 
     Raises:
-        AccessDenied: there is none, or more than one.
+        AccessDenied: there is none, or more than one, or it cannot be used.
     """
     if len(named) == 1 and named[0].strip():
-        return named[0]
+        return _readable(_as_sent(named[0]))
     raise AccessDenied(
         "The sign-in service in front of the studio does not say who you are, so nothing can be shown. Open the studio "
         "through that service; if you did, tell whoever runs it that the header Remote-User does not arrive."
@@ -176,22 +165,50 @@ def _from_account() -> str:
     if isinstance(since, int | float) and time.time() - since > _SIGNED_IN_HOURS * 3600:
         raise SignInNeeded(f"You signed in more than {_SIGNED_IN_HOURS:.0f} hours ago. Sign in again.")
     address = account.get("email")
-    if not isinstance(address, str) or not address.strip() or account.get("email_verified") is False:
-        raise SignInNeeded("Your account has no verified e-mail address, by which the studio knows you. Use another.")
+    if not isinstance(address, str) or not address.strip() or not _is_verified(account.get("email_verified")):
+        raise SignInNeeded(
+            "Your sign-in gives no verified e-mail address, by which the studio knows you. Use another account, or ask "
+            "whoever runs this studio."
+        )
     return address
 
 
+def _is_verified(said: object) -> bool:
+    """Whether an account's e-mail address is its owner's, by what the sign-in says about it.
+
+    Where people can write any address into their account and the sign-in says nothing, an address proves nothing.
+    """
+    return said is True or (said is None and os.environ.get(TRUSTED_ADDRESSES) == "1")
+
+
 def _known(name: str, source: Source) -> Actor:
-    """The person of this name, with the role that they have here.
+    """The person of this name, with the role that they have here; raises as `_readable`."""
+    kept = _readable(name)
+    return Actor(kept, role_for(kept, source), source)
+
+
+def _readable(name: str) -> str:
+    """A user name in the one spelling in which it is kept.
 
     Raises:
-        AccessDenied: the name cannot be used.
+        AccessDenied: it cannot be used.
     """
     try:
-        kept = rater_name(name)
+        return rater_name(name)
     except ConfigError as error:
         raise AccessDenied("Your user name is too long or holds characters that cannot be seen.") from error
-    return Actor(kept, role_for(kept, source), source)
+
+
+def _as_sent(header: str) -> str:
+    """What stands in a header: web servers read its bytes as Latin-1, while proxies write UTF-8.
+
+    >>> _as_sent("mÃ¼ller"), _as_sent("müller"), _as_sent("ada")
+    ('müller', 'müller', 'ada')
+    """
+    try:
+        return header.encode("latin-1").decode("utf-8")
+    except UnicodeError:  # a proxy that writes Latin-1 itself
+        return header
 
 
 def role_for(name: str, source: Source) -> Role:
@@ -212,24 +229,3 @@ def browser_mark(cookies: Mapping[str, str]) -> str:
     """
     signed = sorted((name, value) for name, value in cookies.items() if name.startswith(_COOKIE))
     return content_hash([part for pair in signed for part in pair]).hex() if signed else ""
-
-
-def _host(header: str) -> str:
-    """The name of a machine in the header `Host`, without its port.
-
-    >>> _host("localhost:8501"), _host("[::1]:8501"), _host("studio.example.org")
-    ('localhost', '::1', 'studio.example.org')
-    """
-    return header[1:].partition("]")[0] if header.startswith("[") else header.partition(":")[0]
-
-
-def _is_this_machine(name: str) -> bool:
-    """Whether a name or address is that of the machine itself.
-
-    >>> _is_this_machine("127.0.0.1"), _is_this_machine("0.0.0.0"), _is_this_machine("")
-    (True, False, False)
-    """
-    try:
-        return name.lower() == "localhost" or ip_address(name).is_loopback
-    except ValueError:
-        return False

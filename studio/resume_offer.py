@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import streamlit as st
 
 from core.paths import Home
@@ -9,11 +11,13 @@ from core.runs.lines import RunLine
 from studio import run_actions, runs_list
 
 _SHOWN = 3
+_OFFERED_DAYS = 14.0
+"""After that whoever looks has decided otherwise; the list of runs still offers to go on."""
 
 
 def draw(home: Home) -> None:
-    """The newest runs that broke off, each with a way to go on; nothing where none did."""
-    broken = [line for line in runs_list.look(home) if line.status.state == "interrupted" and not line.label.archived]
+    """The newest runs that broke off lately, each with a way to go on; nothing where none did."""
+    broken = [line for line in runs_list.look(home) if _is_offered(line)]
     if not broken:
         return
     with st.container(border=True, key="interrupted"):
@@ -24,8 +28,16 @@ def draw(home: Home) -> None:
         )
         for line in broken[:_SHOWN]:
             _row(home, line)
-        if len(broken) > _SHOWN:
-            st.caption(f"{len(broken) - _SHOWN} more are in the list of runs.")
+        more = f"{len(broken) - _SHOWN} more are in the list of runs. " if len(broken) > _SHOWN else ""
+        st.caption(
+            f"{more}Not now? Archive a run on the page Runs and it is no longer offered here, nor is any run after "
+            f"{_OFFERED_DAYS:.0f} days. Nothing of it is deleted."
+        )
+
+
+def _is_offered(line: RunLine) -> bool:
+    recent = time.time() - line.status.updated < _OFFERED_DAYS * 86_400
+    return recent and line.status.state == "interrupted" and not line.label.archived
 
 
 def _row(home: Home, line: RunLine) -> None:

@@ -53,6 +53,7 @@ def _handed_out(file: Path) -> None:
             access.download_button(
                 "Download",
                 partial(_opened, file),
+                subject=file.stem,
                 file_name=file.name,
                 mime="application/zip",
                 key=f"runs.download {file.name}",

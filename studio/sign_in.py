@@ -24,8 +24,16 @@ def draw(reason: identity.SignInNeeded) -> None:
 
 def warn(home: Home) -> None:
     """Say above every page why people may do less than they should: nobody is told apart, or the list is broken."""
-    for said in filter(None, (identity.missing(), policy_problem(home))):
-        output.warning(said)
+    missing, broken = identity.missing(), policy_problem(home)
+    if missing:
+        output.warning(
+            "This studio does not know who you are, so you can only look, compare and vote. If you need to do more, "
+            "ask whoever runs this studio."
+        )
+        with st.popover("For whoever runs this studio", type="tertiary", key="identity.missing"):
+            st.write(missing)
+    if broken:
+        output.warning(broken)
 
 
 def _lacking() -> str:

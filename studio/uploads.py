@@ -7,6 +7,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.access import audit
 from core.access.permissions import allow
 from core.data.formats import SUFFIXES
 from core.errors import DataError
@@ -38,4 +39,5 @@ def store_upload(home: Home, name: str, content: bytes, kinds: Sequence[str] = S
     path = inside(home.data, home.data / valid_name(f"{stem}-{digest}{suffix}"))
     if not path.exists():
         write_bytes(path, content)
+        audit.record(home, "data.upload", path.name, bytes=len(content))
     return path

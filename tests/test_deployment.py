@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,19 @@ def test_the_dockerfile_keeps_hadolints_rules() -> None:
     command = [tool("hadolint"), PROJECT / "Dockerfile"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (answer.returncode, answer.stdout) == (0, "")
+
+
+def docker_runs(text: str) -> list[list[str]]:
+    """Every `docker run` that a text tells people to type, in words."""
+    lines = re.sub(r"\\\n#? *", "", text).splitlines()
+    return [shlex.split(line.lstrip("# ")) for line in lines if line.lstrip("# ").startswith("docker run ")]
+
+
+def test_the_dockerfile_tells_to_start_it_as_the_guide_does_with_a_user_who_may_train() -> None:
+    told = docker_runs(DOCKERFILE)
+    assert told == docker_runs((PROJECT / "docs" / "administrator.md").read_text(encoding="utf-8"))
+    assert len(told) == 2
+    assert all("GRPO_STUDIO_IDENTITY=local" in command for command in told)
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: str(script.relative_to(PROJECT)))
@@ -199,6 +213,20 @@ def test_the_application_prepares_before_it_serves_and_does_so_again_after_a_res
 def test_the_application_takes_the_projects_own_settings_and_passes_over_empty_ones(project: Path) -> None:
     own = {"CDSW_APP_PORT": "8100", "GRPO_STUDIO_HOME": "/storage", "EXTRAS": "gpu", "GRPO_STUDIO_TRUSTED_PROXY": ""}
     assert start(project, "application.py", **own)[-1].endswith("/storage 1 application gpu")
+
+
+@pytest.mark.parametrize(("client", "launcher"), [(True, "cml"), (False, "local")])
+def test_without_the_workspaces_client_the_application_trains_inside_and_says_so(
+    client: bool, launcher: str, project: Path
+) -> None:
+    python = project / ".venv" / "bin" / "python"
+    importing = f'[ "$1" != -c ] || exit {int(not client)}'
+    python.write_text(f'#!/bin/sh\n{importing}\necho "$1 $GRPO_STUDIO_LAUNCHER" >> called\n')
+    environment = {"PATH": os.environ["PATH"], "CDSW_APP_PORT": "8100", "GRPO_STUDIO_LAUNCHER": "cml"}
+    command = [sys.executable, project / "cml" / "application.py"]
+    told = subprocess.run(command, cwd=project, env=environment, check=True, capture_output=True, text=True)
+    assert (project / "called").read_text(encoding="utf-8").endswith(f"scripts/serve.py {launcher}\n")
+    assert ("trained inside this application" in told.stdout) is not client
 
 
 def test_a_job_of_the_workspace_is_told_by_its_environment_what_to_train(project: Path) -> None:

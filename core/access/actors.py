@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import getpass
 import os
+import unicodedata
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -129,3 +130,13 @@ def system_user() -> Actor:
     except (KeyError, OSError):  # a container may run under a number that has no name
         name = f"user {os.getuid()}"
     return Actor(name, "admin", "command line")
+
+
+def same_name(name: str) -> str:
+    """A person's name in the one spelling in which two are compared: capital letters, needless space, and how accents
+    are composed make no difference.
+
+    >>> same_name(" Dr.  Ada ") == same_name("dr. ADA"), same_name("Zoe\u0308") == same_name("zo\u00eb")
+    (True, True)
+    """
+    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()

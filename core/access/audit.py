@@ -10,68 +10,35 @@ what `verify` says (how many records, and the hash of the last one) somewhere el
 
 from __future__ import annotations
 
-import hashlib
-import json
+import logging
 import os
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from core.access.actors import Actor, Role, Source, current_actor
+from core.access import late_records
+from core.access.actors import Actor, current_actor
+from core.access.audit_record import Detail, Record, made_now
 from core.access.permissions import allow
+from core.errors import StorageError
 from core.json_lines import LineWriter, finished
 from core.locks import locked
 from core.paths import Home, storage_error, write_json
-from core.secrets import masked
 from core.settings_base import Settings
 
-Detail = str | int | float | bool | None
+_LOGGER = logging.getLogger(__name__)
 MENDED = "audit.mended"
 """The action of a record that the log writes itself, where a crash or somebody else has left it damaged."""
 
 _HALF = "half a record was cut off"
 """The one damage that a crash leaves behind; any other was done by somebody."""
-_LOCK_SECONDS = 30.0
+_VERIFY_SECONDS = 30.0
+_RECORD_SECONDS = 5.0
+"""Whoever has done something waits so long for the log; then their record comes late."""
 _BUSY = "The audit log is held by another process, so nothing can be written into it. Try again in a moment."
-_LONGEST = 200
-"""Characters of a subject or of a detail; they are names and numbers, never texts of users."""
-
-
-class Record(Settings):
-    """One line of the log.
-
-    Attributes:
-        number: counted from 1.
-        time: in seconds since 1970.
-        actor, role, source: who, with which role, and how that was known.
-        action: what was done, such as `run.delete`.
-        subject: to what: the id of a run, a comparison, a person's name.
-        details: numbers and names that say more; never texts of users or models.
-        previous: the hash of the record before; empty of the first.
-        hash: SHA-256 of all the others, in hexadecimal digits.
-    """
-
-    number: int
-    time: float
-    actor: str
-    role: Role
-    source: Source
-    action: str
-    subject: str
-    details: Mapping[str, Detail] = {}
-    previous: str
-    hash: str = ""
-
-    def computed_hash(self) -> str:
-        """The hash that belongs to what stands here."""
-        return hashlib.sha256(_canonical(self.model_dump(mode="json", exclude={"hash"}))).hexdigest()
-
-    def sealed(self) -> Record:
-        return self.model_copy(update={"hash": self.computed_hash()})
 
 
 class Head(Settings):
@@ -116,17 +83,33 @@ def home_of(folder: Path) -> Home:
 def record(home: Home, action: str, subject: str, **details: Detail) -> None:
     """Write down that whoever acts now has done something; it is on the disk when this returns.
 
+    Where the disk is full, or another process keeps holding the log, it waits for the next record instead, and so does
+    no harm to what was done; see `core.access.late_records`.
+
     Args:
-        action: mostly a `core.access.permissions.Action`.
+        action: a `core.access.permissions.Action`, or a word of its own where one permission covers several things that
+            are done, such as `task.stop`.
         details: names and numbers; a secret of the environment is masked, and long texts are cut.
 
     Raises:
         AccessDenied: it is not known who acts.
-        StorageError: the disk is full, or another process keeps holding the log.
     """
     actor = current_actor()
-    with _writing(home) as folder:
-        _append(folder, _mended(folder, actor), actor, action, subject, details)
+    entry = made_now(actor, action, subject, details)
+    try:
+        with _writing(home, _RECORD_SECONDS) as folder:
+            head = _with_late(folder, _mended(folder, actor))
+            after = _add(folder, head, entry)
+            with suppress(StorageError, OSError):  # the next record takes in a line that the head does not know
+                _write_head(folder, after)
+    except (StorageError, OSError) as error:
+        late_records.keep(log_file(home).parent, entry)
+        _LOGGER.error("A record comes late into the audit log: %s %s", error, entry.model_dump_json())
+
+
+def waiting(home: Home) -> int:
+    """How many records could not be written into the log yet; the next one brings them in."""
+    return late_records.waiting(log_file(home).parent)
 
 
 def read_log(home: Home, last: int | None = None) -> tuple[Record, ...]:
@@ -153,7 +136,7 @@ def verify(home: Home) -> Verified:
     allow("audit.read")
     if not log_file(home).parent.is_dir():
         return Verified(whole=True, records=0, hash="")
-    with _writing(home) as folder:
+    with _writing(home, _VERIFY_SECONDS) as folder:
         head = _head(folder)
         return _verified(log_file(home), head)
 
@@ -197,27 +180,36 @@ def _fault_of_head(head: Head | None, number: int) -> str:
     return ""
 
 
-def _append(folder: Path, head: Head, actor: Actor, action: str, subject: str, details: Mapping[str, Detail]) -> Head:
-    entry = Record(
-        number=head.count + 1,
-        time=time.time(),
-        actor=_short(actor.name),
-        role=actor.role,
-        source=actor.source,
-        action=action,
-        subject=_short(subject),
-        details={name: _short(value) if isinstance(value, str) else value for name, value in details.items()},
-        previous=head.hash,
-    ).sealed()
+def _append(folder: Path, head: Head, actor: Actor, subject: str, details: Mapping[str, Detail]) -> Head:
+    """Let the log note damage of its own."""
+    after = _add(folder, head, made_now(actor, MENDED, subject, details))
+    _write_head(folder, after)
+    return after
+
+
+def _with_late(folder: Path, head: Head) -> Head:
+    """Where the log goes on behind the records that waited for it."""
+    for late in late_records.late_records(folder):
+        head = _add(folder, head, late.entry)
+        late_records.forget(folder, late)
+        _write_head(folder, head)
+    return head
+
+
+def _add(folder: Path, head: Head, entry: Record) -> Head:
+    """Write one record behind `head`; returns the head that belongs to it, which is not written."""
+    entry = entry.following(head.count, head.hash)
     file = folder / "log.jsonl"
     writer = LineWriter(file)
     try:
         writer.write(entry.model_dump(mode="json"), sync=True)
     finally:
         writer.close()
-    after = Head(count=entry.number, hash=entry.hash, bytes=file.stat().st_size)
-    write_json(folder / "head.json", after.model_dump(mode="json"))
-    return after
+    return Head(count=entry.number, hash=entry.hash, bytes=file.stat().st_size)
+
+
+def _write_head(folder: Path, head: Head) -> None:
+    write_json(folder / "head.json", head.model_dump(mode="json"))
 
 
 def _mended(folder: Path, actor: Actor) -> Head:
@@ -227,13 +219,13 @@ def _mended(folder: Path, actor: Actor) -> Head:
     if head is None:
         head = _head_of_last_line(file)
         if head.bytes:
-            return _append(folder, head, actor, MENDED, "head.json was missing", {"records": head.count})
-        write_json(folder / "head.json", head.model_dump(mode="json"))  # first: a log without a head is never new
+            return _append(folder, head, actor, "head.json was missing", {"records": head.count})
+        _write_head(folder, head)  # first: a log without a head is never new
     present = file.stat().st_size if file.exists() else 0
     if present == head.bytes:
         return head
     if present < head.bytes:
-        return _append(folder, head, actor, MENDED, "the log was cut off", {"bytes": present, "expected": head.bytes})
+        return _append(folder, head, actor, "the log was cut off", {"bytes": present, "expected": head.bytes})
     return _with_rest(folder, head, actor)
 
 
@@ -245,17 +237,19 @@ def _with_rest(folder: Path, head: Head, actor: Actor) -> Head:
         rest = log.read()
     entry = _parsed(rest[:-1]) if rest.count(b"\n") == 1 and rest.endswith(b"\n") else None
     if entry is not None and not _fault(entry, head.count, head.hash):
-        return Head(count=entry.number, hash=entry.hash, bytes=head.bytes + len(rest))
+        taken_in = Head(count=entry.number, hash=entry.hash, bytes=head.bytes + len(rest))
+        _write_head(folder, taken_in)  # or a second line could come to stand ahead, as if somebody had added it
+        return taken_in
     if not finished(rest):
         os.truncate(file, head.bytes)
-        return _append(folder, head, actor, MENDED, _HALF, {"bytes": len(rest)})
-    return _append(folder, head, actor, MENDED, "lines were added by hand", {"bytes": len(rest)})
+        return _append(folder, head, actor, _HALF, {"bytes": len(rest)})
+    return _append(folder, head, actor, "lines were added by hand", {"bytes": len(rest)})
 
 
 def _head(folder: Path) -> Head | None:
     try:
         return Head.model_validate_json((folder / "head.json").read_bytes())
-    except (OSError, ValidationError):
+    except (FileNotFoundError, ValidationError):
         return None
 
 
@@ -286,21 +280,12 @@ def _parsed(line: bytes) -> Record | None:
 
 
 @contextmanager
-def _writing(home: Home) -> Iterator[Path]:
+def _writing(home: Home, seconds: float) -> Iterator[Path]:
     """Hold the log, in its folder."""
     folder = log_file(home).parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with locked(folder / "log.lock", _LOCK_SECONDS, _BUSY):
+        with locked(folder / "log.lock", seconds, _BUSY):
             yield folder
     except OSError as error:
         raise storage_error(error, folder) or error from error
-
-
-def _canonical(value: Mapping[str, object]) -> bytes:
-    """The one way to write a record as JSON: ASCII, ordered names, no space."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
-
-
-def _short(text: str) -> str:
-    return masked(text)[:_LONGEST].encode("utf-8", "replace").decode()

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from core.access.actors import ROLES, Actor, Role, current_actor
+from core.access.actors import ROLES, Actor, Role, current_actor, same_name
 from core.errors import AccessDenied
 
 Action = Literal[
     "compare.ask",
     "vote.cast",
+    "compare.add",
+    "compare.stop",
+    "vote.open",
     "data.prepare",
     "reward.weigh",
     "board.save",
@@ -58,6 +60,9 @@ class Permission:
 PERMISSIONS: Mapping[Action, Permission] = {
     "compare.ask": Permission("viewer", "ask models and compare their answers"),
     "vote.cast": Permission("viewer", "vote on answers"),
+    "compare.add": Permission("editor", "ask a model that this studio has not trained and does not list"),
+    "compare.stop": Permission("editor", "stop what somebody else has started to compare models"),
+    "vote.open": Permission("editor", "open a vote on what somebody else has compared"),
     "data.prepare": Permission("editor", "import and prepare data"),
     "reward.weigh": Permission("editor", "measure, try and fit rewards"),
     "board.save": Permission("editor", "save a board of completions"),
@@ -113,7 +118,7 @@ def allow_vote(rater: str) -> Actor:
         AccessDenied: they may not, or it is not known who they are.
     """
     actor = allow("vote.cast")
-    if actor.source in ("proxy", "oidc") and _same(actor.name) != _same(rater):
+    if actor.source in ("proxy", "oidc") and same_name(actor.name) != same_name(rater):
         raise AccessDenied(
             f"You are signed in as {actor.name}, so you cannot vote as {rater}. Vote under your own name."
         )
@@ -151,7 +156,3 @@ def refusal(actor: Actor, action: Action) -> str:
         f"You are {actor.name}, with the role {actor.role}. Only somebody with the role {least} may "
         f"{permission.words}. Ask an admin of this studio to give you that role."
     )
-
-
-def _same(name: str) -> str:
-    return " ".join(unicodedata.normalize("NFC", name).split()).casefold()

@@ -20,7 +20,7 @@ from typing import Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from core.access.actors import ROLES, Role, Source
+from core.access.actors import ROLES, Actor, Role, Source, same_name
 from core.access.audit import record
 from core.access.permissions import allow
 from core.config import validation_sentence
@@ -62,7 +62,7 @@ class Policy(Settings):
 
     @model_validator(mode="after")
     def _one_role_each(self) -> Self:
-        named = [_same(name) for role in ROLES for name in self.names(role)]
+        named = [same_name(name) for role in ROLES for name in self.names(role)]
         twice = sorted({name for name in named if named.count(name) > 1})
         if twice:
             raise ValueError(f"{twice[0]} stands there twice; give each person one role")
@@ -74,11 +74,11 @@ class Policy(Settings):
 
     def role_of(self, name: str) -> Role | None:
         """The role that somebody is named with; None when they are not named."""
-        return next((role for role in ROLES if _same(name) in map(_same, self.names(role))), None)
+        return next((role for role in ROLES if same_name(name) in map(same_name, self.names(role))), None)
 
     def without(self, name: str) -> Policy:
         """The same, with somebody not named."""
-        kept = {f"{role}s": tuple(n for n in self.names(role) if _same(n) != _same(name)) for role in ROLES}
+        kept = {f"{role}s": tuple(n for n in self.names(role) if same_name(n) != same_name(name)) for role in ROLES}
         return self.model_copy(update=kept)
 
 
@@ -116,18 +116,21 @@ def policy_problem(home: Home) -> str:
 def role_of(home: Home, name: str, source: Source) -> Role:
     """The role of somebody who is known to be `name`, by `source`; viewer for everybody where the file is broken."""
     try:
-        policy = read_policy(home)
+        return _role_by(read_policy(home), name, source)
     except ConfigError:
         return "viewer"
-    if _same(name) in first_admins():
+
+
+def _role_by(policy: Policy, name: str, source: Source) -> Role:
+    if same_name(name) in first_admins():
         return "admin"
     unnamed: Role = policy.default or ("admin" if source in ("local", "command line") else "viewer")
     return policy.role_of(name) or unnamed
 
 
 def first_admins() -> frozenset[str]:
-    """The admins that the environment names, in small letters."""
-    return frozenset(_same(name) for name in os.environ.get(ADMINS_VARIABLE, "").split(",") if name.strip())
+    """The admins that the environment names, as `core.access.actors.same_name` writes them."""
+    return frozenset(same_name(name) for name in os.environ.get(ADMINS_VARIABLE, "").split(",") if name.strip())
 
 
 def grant(home: Home, name: str, role: Role) -> Policy:
@@ -137,11 +140,14 @@ def grant(home: Home, name: str, role: Role) -> Policy:
 
     Raises:
         AccessDenied: whoever acts now is no admin.
-        ConfigError: the name cannot be used, or the file is broken.
+        ConfigError: the name cannot be used, the environment makes them an admin, whoever acts now would be none any
+            more, or the file is broken.
         StorageError: the file cannot be written.
     """
-    allow("access.change")
-    changed = _change(home, name, role)
+    actor = allow("access.change")
+    if role != "admin":
+        _refuse_without_effect(name)
+    changed = _change(home, name, role, actor)
     record(home, "access.change", name, role=role)
     return changed
 
@@ -152,13 +158,34 @@ def revoke(home: Home, name: str) -> Policy:
     Raises:
         ConfigError: they are not named, too.
     """
-    allow("access.change")
-    changed = _change(home, name, None)
+    actor = allow("access.change")
+    _refuse_without_effect(name)
+    changed = _change(home, name, None, actor)
     record(home, "access.change", name, role="default")
     return changed
 
 
-def _change(home: Home, name: str, role: Role | None) -> Policy:
+def _refuse_without_effect(name: str) -> None:
+    if same_name(name) in first_admins():
+        raise ConfigError(
+            f"{name!r} is an admin by {ADMINS_VARIABLE}, whatever this list says, so nothing was changed. Whoever runs "
+            "the studio can take the name out there."
+        )
+
+
+def _refuse_lockout(policy: Policy, actor: Actor) -> None:
+    """Somebody who takes their own last right away could not take that back here.
+
+    The command line's user and a job keep theirs whatever the file says.
+    """
+    if actor.source in ("command line", "job") or _role_by(policy, actor.name, actor.source) == "admin":
+        return
+    raise ConfigError(
+        "You would be no admin any more and could not take that back, so nothing was changed. Let another admin do it."
+    )
+
+
+def _change(home: Home, name: str, role: Role | None, actor: Actor) -> Policy:
     file = policy_file(home)
     try:
         with locked(home.root / ".access.lock", _LOCK_SECONDS, _BUSY):
@@ -166,6 +193,7 @@ def _change(home: Home, name: str, role: Role | None) -> Policy:
             if role is None and policy.role_of(name) is None:
                 raise ConfigError(f"{name!r} has no role of their own, so none was taken away. Check the name.")
             changed = _checked(policy.without(name), name.strip(), role)
+            _refuse_lockout(changed, actor)
             if file.is_file():
                 write_bytes(file.with_name(_BEFORE), file.read_bytes())
             write_bytes(file, _as_toml(changed).encode())
@@ -192,10 +220,6 @@ def _as_toml(policy: Policy) -> str:
 
 def _listed(names: Sequence[str]) -> str:
     return json.dumps(names, ensure_ascii=False)
-
-
-def _same(name: str) -> str:
-    return name.strip().casefold()
 
 
 def _broken(file: Path, why: str) -> ConfigError:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
 from core.access.actors import ROLES, Role
-from core.access.audit import Record, Verified, log_file, read_log, verify
+from core.access.audit import Verified, log_file, read_log, verify, waiting
+from core.access.audit_record import Record
 from core.access.policy import Policy, first_admins, grant, policy_file, read_policy, revoke
 from core.commands.verbs import add_verb
 from core.errors import ConfigError, StorageError
@@ -35,6 +37,11 @@ def show_audit(options: argparse.Namespace, home: Home) -> Any:
     if options.last < 1:
         raise ConfigError(f"--last is {options.last}: ask for 1 record or more.")
     records = read_log(home, options.last)
+    late = waiting(home)
+    if late:
+        print(
+            f"{late} record(s) wait to be written into the log; the next thing that is done does so.", file=sys.stderr
+        )
     if not options.json:
         print(*map(_line, records), sep="\n") if records else print(f"Nothing has been logged in {home.root} yet.")
     return [entry.model_dump(mode="json") for entry in records]

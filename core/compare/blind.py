@@ -97,12 +97,12 @@ def open_vote(comparison: Comparison, pairs: Sequence[Pair]) -> BlindVote:
         pairs: which candidates are compared with each other, by their places in the request.
 
     Raises:
-        AccessDenied: whoever acts now may not.
+        AccessDenied: whoever acts now may not, and has not made the comparison.
         ConfigError: no pair is named, one is not of this comparison, or nothing could be asked.
         RunError: it has been opened already.
         StorageError: the disk is full.
     """
-    allow("vote.cast")
+    allow("vote.open", owner=starter_of(comparison.folder))
     chosen = tuple(dict.fromkeys((min(pair), max(pair)) for pair in pairs))
     if not chosen or not set(chosen) <= set(all_pairs(comparison)):
         raise ConfigError("A vote needs two different models of this comparison. Choose at least one pair.")
@@ -117,7 +117,7 @@ def open_vote(comparison: Comparison, pairs: Sequence[Pair]) -> BlindVote:
         if opened_vote(comparison) is not None:
             raise RunError("A vote on this comparison has been opened already. Load the page again to take part.")
         write_vote(comparison, vote)
-    audit.record(audit.home_of(comparison.folder), "vote.cast", comparison.id, opened=True)
+    audit.record(audit.home_of(comparison.folder), "vote.open", comparison.id)
     return vote
 
 

@@ -17,16 +17,13 @@ import torch
 import torch.distributed as group
 from accelerate import PartialState
 
+from core.engine.rank_failures import FailedElsewhere
 from core.engine.reporting import Stopped
 
 T = TypeVar("T")
 
 _WAIT = timedelta(days=7)
 """How long the others wait for the first, such as for a vLLM server. One that is lost ends them sooner."""
-
-
-class FailedElsewhere(Exception):
-    """The first process met an error, which it tells itself; this one only ends."""
 
 
 @contextmanager
@@ -108,7 +105,7 @@ def to_first(value: T) -> list[T]:
     return found or []
 
 
-def shared(value: T) -> list[T]:
+def from_all(value: T) -> list[T]:
     """What every process holds, in their order, on all of them."""
     if _Talk.group is None:
         return [value]

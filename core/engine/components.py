@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from core.config import RewardConfig, Tags
+from core.engine.agreement import count
 from core.engine.custom_component import CustomComponent
 from core.engine.judge import JudgeComponent
 from core.paths import Home
@@ -25,7 +26,7 @@ def open_components(
         ConfigError: the judge may not be asked, or has no key.
     """
     found = sources(home.rewards, config) if run is None else kept_sources(run.rewards, config)
-    opened: list[Component] = [JudgeComponent(config.judge, tags, cache)] if config.judge else []
+    opened: list[Component] = [JudgeComponent(config.judge, tags, cache, count())] if config.judge else []
     try:
         for source in found:
             custom = CustomComponent(source, tags)

@@ -21,10 +21,15 @@ RewardFunction = Callable[..., list[float] | list[float | None]]
 
 @dataclass(frozen=True)
 class ScoredStep:
-    """The completions of one step with their scores."""
+    """The completions of one step with their scores.
+
+    Attributes:
+        notes: what the user should know of the scores so far, see `core.reward.scoring.Component.notes`.
+    """
 
     samples: tuple[Sample, ...]
     scores: Scores
+    notes: tuple[str, ...] = ()
 
 
 class GroupReward:
@@ -43,7 +48,6 @@ class GroupReward:
         self._before = before
         self._scored: Any = None
         self.last: ScoredStep | None = None
-        self.notes: list[str] = []
 
     def functions(self) -> list[RewardFunction]:
         """What TRL is given: the reward, or one function for each objective where it standardises them one by one."""
@@ -73,8 +77,7 @@ class GroupReward:
         if self._before is not None and trainer_state is not None:
             self._before(trainer_state.global_step + 1)
         scores = self._scorer.score(samples, self._train.scale_rewards, self._train.multi_objective_aggregation)
-        self.last, self._scored = ScoredStep(samples, scores), completions
-        self.notes = self._scorer.notes()
+        self.last, self._scored = ScoredStep(samples, scores, tuple(self._scorer.notes())), completions
         if log_metric is not None and self._train.trackers:
             _track(scores, log_metric)
         return [float(value) for value in scores.rewards]
@@ -94,7 +97,7 @@ class GroupReward:
             self._train.scale_rewards,
             self._train.multi_objective_aggregation,
         )
-        return ScoredStep(samples, scores)
+        return ScoredStep(samples, scores, tuple(joined_notes([part.notes for part in parts])))
 
     def scored(self, completions: Any, **columns: Any) -> ScoredStep:
         """The scores of these completions; all objectives of a step ask with the same list, and it is scored once."""
@@ -124,6 +127,17 @@ class Objective:
         filled = fill_missing(scores.components, [sample.group for sample in step.samples])
         column = filled[:, scores.names.index(self.__name__)]
         return [float(value) if ok else None for value, ok in zip(column, valid, strict=True)]
+
+
+def joined_notes(parts: Sequence[Sequence[str]]) -> list[str]:
+    """What the training processes note of the scores, each of its own share, with its number where there are several.
+
+    >>> joined_notes([["Slow."]]), joined_notes([[], ["Slow."]])
+    (['Slow.'], ['Training process 2: Slow.'])
+    """
+    if len(parts) == 1:
+        return list(parts[0])
+    return [f"Training process {number}: {note}" for number, notes in enumerate(parts, start=1) for note in notes]
 
 
 def _track(scores: Scores, log_metric: Callable[[str, float], None]) -> None:

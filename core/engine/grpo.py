@@ -11,7 +11,7 @@ from trl import GRPOConfig
 from core.config import RunConfig
 from core.engine.device import Compute
 from core.engine.sharding import sharding_settings
-from core.engine.trackers import told
+from core.engine.trackers import reported_to
 from core.engine.vllm_server import vllm_settings
 from core.errors import ConfigError
 from core.training.parts import Parts
@@ -66,7 +66,7 @@ def grpo_config(config: RunConfig, compute: Compute, folder: Path, passes: Parts
         "save_strategy": "steps",
         "save_steps": -(-train.save_every // train.num_iterations) * train.num_iterations,  # see RunCallback
         "save_total_limit": train.keep_checkpoints,
-        "report_to": told(train.trackers) or "none",
+        "report_to": reported_to(train.trackers) or "none",
         "disable_tqdm": True,
         "dataloader_pin_memory": not cpu,
         "ddp_find_unused_parameters": False,  # every weight of an adapter is used in every step

@@ -54,13 +54,17 @@ class JudgeComponent:
 
     name = JUDGE
 
-    def __init__(self, config: JudgeConfig, tags: Tags, cache: ScoreCache) -> None:
+    def __init__(self, config: JudgeConfig, tags: Tags, cache: ScoreCache, askers: int = 1) -> None:
         """Look the endpoint and its key up; nothing is asked yet.
+
+        Args:
+            askers: how many processes ask the endpoint beside each other; `concurrent` is what all of them may.
 
         Raises:
             ConfigError: as `core.reward.judge_endpoint.judge_endpoint`.
         """
         self._config = config
+        self._at_once = max(config.concurrent // askers, 1)
         self._tags = tags
         self._cache = cache
         self._endpoint = judge_endpoint(config)
@@ -119,7 +123,7 @@ class JudgeComponent:
         """Nothing is kept open between two calls."""
 
     async def _ask_all(self, items: Sequence[tuple[str, ...]]) -> list[float | Fault]:
-        turns = asyncio.Semaphore(self._config.concurrent)
+        turns = asyncio.Semaphore(self._at_once)
         endpoint = self._endpoint
         async with open_client(endpoint.base_url, endpoint.key, self._config.seconds, _RETRIES) as client:
             return list(await asyncio.gather(*(self._score(client, turns, item) for item in items)))

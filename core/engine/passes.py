@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from core.config import RunConfig
-from core.engine.agreement import shared
+from core.engine.agreement import from_all
 from core.engine.device import Compute
 from core.training.parts import DecoderSize, Parts, choose_parts
 
@@ -27,7 +27,7 @@ def choose_passes(config: RunConfig, model: Any, compute: Compute) -> Parts:
 
 def agreed_passes(config: RunConfig, model: Any, compute: Compute) -> Parts:
     """What `choose_passes` finds for the training process with the least free memory; all of them do the same."""
-    found = shared(choose_passes(config, model, compute))
+    found = from_all(choose_passes(config, model, compute))
     return max(found, key=lambda passes: (passes.checkpointing, passes.parts))
 
 

@@ -2,7 +2,7 @@
 
 Each does its share of every step: it writes, scores and learns from whole groups of completions. The first one also
 writes the run's directory. Whoever starts them holds the run's lock, its state and its signals: the job's own process,
-see `core.engine.launch`, or the driver of a cluster.
+see `core.engine.accelerate_group`, or the driver of a cluster.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ _LOST_PEER = re.compile(
 )
 """What libraries say when it is another process that is gone."""
 
-_TOLD_BY_FIRST = "FailedElsewhere"
-"""The error of `core.engine.agreement` that another process tells; by its name, since that module needs PyTorch."""
+
+class FailedElsewhere(Exception):
+    """The first process met an error, which it tells itself; this one only ends."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ def failures_told(run: Run, rank: int) -> Iterator[None]:
     """Write down any error that leaves a `with` block; it is raised all the same."""
     try:
         yield
+    except FailedElsewhere:
+        raise
     except Exception as error:
-        if type(error).__name__ == _TOLD_BY_FIRST:
-            raise
         failure = RankFailure(rank, type(error).__name__, str(error), time.time())
         folder = _folder(run)
         folder.mkdir(parents=True, exist_ok=True)

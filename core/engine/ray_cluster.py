@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 import signal
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock, Timeout
 
 from core.errors import ConfigError, RunError
 from core.jobs.places import RAY_ADDRESSES, SERVER_GPUS
@@ -25,6 +28,9 @@ from core.paths import PROJECT
 _TOKENS = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")
 _MODE = "RAY_AUTH_MODE"
 _TOKEN_FILE = Path("~/.ray/auth_token")
+_SCRATCH = "grpo-ray-"
+"""How folders of clusters on this machine begin: sockets and logs, below the short path that sockets need."""
+_IN_USE = "in-use.lock"
 _LOCAL_STORE_BYTES = 100_000_000
 """Shared memory of a cluster on this machine; a run puts nothing into it but its own description."""
 
@@ -92,13 +98,26 @@ def connected(processes: int) -> Iterator[Any]:
         os.environ.setdefault(name, value)
     _use_token(address)
     ray = import_module("ray")
-    with tempfile.TemporaryDirectory(prefix="ray-") as scratch:
+    with _scratch() as scratch:
         try:
             with _own_signals():
                 _connect(ray, address, processes, scratch)
             yield ray
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _scratch() -> Iterator[str]:
+    """A folder for the length of a `with` block; those of jobs that were killed are removed first."""
+    for lock in Path(tempfile.gettempdir()).glob(f"{_SCRATCH}*/{_IN_USE}"):
+        with suppress(Timeout, OSError), FileLock(lock, timeout=0):  # an OSError: it is another user's
+            shutil.rmtree(lock.parent, ignore_errors=True)
+    with (
+        tempfile.TemporaryDirectory(prefix=_SCRATCH, ignore_cleanup_errors=True) as folder,
+        FileLock(Path(folder) / _IN_USE),
+    ):
+        yield folder
 
 
 @contextmanager

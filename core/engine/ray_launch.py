@@ -11,7 +11,9 @@ so that signals still reach the job's own process.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -52,6 +54,7 @@ def train_on_cluster(run: Run, home: Home) -> None:
         plan = Plan(run.folder.resolve(), home.root.resolve(), processes, on_gpus, restarts(), carried_environment())
         task = ray.remote(num_cpus=0, max_retries=0)(fit).remote(plan)
         fault = _outcome(ray, task, run)
+    shutil.rmtree(_markers(run), ignore_errors=True)
     if run.written_status().state in ENDED:
         return
     if refused(run):
@@ -92,7 +95,7 @@ def fit(plan: Plan) -> str:
         scaling_config=ScalingConfig(num_workers=plan.processes, use_gpu=plan.on_gpus),
         run_config=RunConfig(
             name=plan.folder.name,
-            storage_path=str(plan.home / "cache" / "ray"),  # nothing but a marker: checkpoints are the run's own
+            storage_path=str(_markers(Run(plan.folder))),
             callbacks=[_loss_noted(plan)],
             failure_config=FailureConfig(
                 max_failures=plan.restarts,
@@ -107,6 +110,11 @@ def fit(plan: Plan) -> str:
         print(error)
         return _fault(error, plan)
     return ""
+
+
+def _markers(run: Run) -> Path:
+    """Where Ray Train keeps its notes of a run, which nobody reads: checkpoints are the run's own."""
+    return run.folder / "control" / "ray"
 
 
 def _on_each(plan: Plan) -> Callable[[], None]:
@@ -147,13 +155,13 @@ def _outcome(ray: Any, task: Any, run: Run) -> str:
     started or there is no room for them, this process ends the wait.
     """
     idle = 0
-    while not ray.wait([task], timeout=_LOOK_SECONDS)[0]:
-        idle = idle + 1 if run.stop_request.exists() and not _at_work(run) else 0
-        if idle >= _IDLE_LOOKS:
-            return ""
     try:
+        while not ray.wait([task], timeout=_LOOK_SECONDS)[0]:
+            idle = idle + 1 if run.stop_request.exists() and not _at_work(run) else 0
+            if idle >= _IDLE_LOOKS:
+                return ""
         fault: str = ray.get(task)
-    except ray.exceptions.RayError as error:
+    except (ConnectionError, ray.exceptions.RayError) as error:  # the former from a job outside the cluster
         print(error)
         return "The connection to the Ray cluster was lost."
     return fault

@@ -103,7 +103,6 @@ def _alone(run: Run) -> Iterator[None]:
 
 def take_over(run: Run) -> None:
     """Remove what the last group left half done, and tell what became of it."""
-    forget_failures(run)
     for half in run.half_written_checkpoints():
         shutil.rmtree(half, ignore_errors=True)
     note = loss_note(run)
@@ -125,6 +124,7 @@ def note_loss(run: Run, losses: Mapping[int, Exception]) -> None:
     gone = sorted(rank for rank, error in losses.items() if type(error).__module__.startswith("ray."))
     if not run.config_file.is_file() or refused(run):
         return
+    forget_failures(run)  # not by one of those who take their place: another of them may have failed by then
     ranks = ", ".join(str(rank + 1) for rank in gone)
     who = f"Training process {ranks}" if len(gone) == 1 else f"Training processes {ranks}" if gone else "A connection"
     text = f"{who} of the Ray cluster {'were' if len(gone) > 1 else 'was'} lost."

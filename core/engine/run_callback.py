@@ -88,9 +88,9 @@ class RunCallback(TrainerCallback):  # type: ignore[misc]
         if fresh:
             self._reporter.step_completions(step, self._whole.samples, self._whole.scores)
         self._reporter.step_done(metrics)
-        if self._reward.notes and not self._told:  # at once, and with the final numbers at the end
+        if self._whole.notes and not self._told:  # at once, and with the final numbers at the end
             self._told = True
-            for note in self._reward.notes:
+            for note in self._whole.notes:
                 self._reporter.event("alert", message=note)
 
     def _refuse_broken(self, step: int, logs: dict[str, float | None]) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from core.engine.accelerate_group import train_together
 from core.engine.before_imports import before_imports
-from core.engine.launch import train_together
 from core.engine.ray_launch import train_on_cluster
 from core.paths import Home
 from core.runs.run import Run

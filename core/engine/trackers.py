@@ -21,7 +21,7 @@ _MLFLOW_STORES = "mlflow.tracking_store"
 """The entry points by which packages teach MLflow further kinds of addresses, such as a workspace's own `cml:`."""
 
 
-def told(trackers: Sequence[str]) -> list[str]:
+def reported_to(trackers: Sequence[str]) -> list[str]:
     """The trackers that a run reports to: those it asks for, and MLflow in a Cloudera AI workspace that has one."""
     found = list(trackers)
     return found if "mlflow" in found or not _workspace_records() else [*found, "mlflow"]

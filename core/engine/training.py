@@ -8,11 +8,11 @@ from pathlib import Path
 from transformers import PrinterCallback, set_seed
 
 from core.config import RunConfig
-from core.engine.agreement import by_first, is_first
+from core.engine.agreement import by_first, is_first, to_first
 from core.engine.backends import load_trainable
 from core.engine.checkpoints import checkpoint_step, last_whole_checkpoint
 from core.engine.device import Compute, compute_for, fastest_dtype_name
-from core.engine.group_reward import GroupReward
+from core.engine.group_reward import GroupReward, joined_notes
 from core.engine.grpo import grpo_config
 from core.engine.live_weights import LiveWeights
 from core.engine.memory_errors import memory_errors_told
@@ -22,7 +22,7 @@ from core.engine.reporting import Reporter, Stopped
 from core.engine.run_callback import RunCallback
 from core.engine.run_rows import RunRows, choose_rows, prompt_dataset
 from core.engine.scorers import opened_scorer
-from core.engine.trackers import point_trackers, told
+from core.engine.trackers import point_trackers, reported_to
 from core.engine.trainer import RunTrainer, trainer_class
 from core.engine.validation import HELD_OUT_PHASE, Examiner, FirstAnswers, Validator
 from core.engine.vllm_server import serving
@@ -60,7 +60,7 @@ def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: 
     reporter.computes_in(str(compute.dtype).removeprefix("torch."))
     if is_first():
         print(f"Computing on {compute.device} in {compute.dtype} with {compute.threads} threads.")
-    point_trackers(told(config.train.trackers), run, home)
+    point_trackers(reported_to(config.train.trackers), run, home)
     await_server = opened.enter_context(serving(config, compute, home, run.log)) if is_first() else None
     policy = load_trainable(config, home, compute)
     scorer = opened.enter_context(opened_scorer(config.reward, config.prompt.tags, home, run))
@@ -91,7 +91,7 @@ def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: 
     if not stopped:
         validator.catch_up(reporter.step)
         examiner.examine(rows.held_out, AFTER, HELD_OUT_PHASE)
-    for note in scorer.notes():
+    for note in joined_notes(to_first(scorer.notes())):
         reporter.event("alert", message=note)
     reporter.state("stopped" if stopped else "finished")
 

@@ -11,7 +11,7 @@ from transformers import TrainerCallback, TrainerControl, TrainerState, Training
 
 from core.config import RunConfig
 from core.datasets import Row
-from core.engine.agreement import by_first, count, is_first, number, shared
+from core.engine.agreement import by_first, count, from_all, is_first, number
 from core.engine.policy import Policy
 from core.engine.reporting import Reporter, write_completions
 from core.engine.trainer import RunTrainer
@@ -79,7 +79,7 @@ class Examiner:
         """
         share = -(-len(rows) // count())
         mine = [rows[min(place, len(rows) - 1)] for place in range(number() * share, (number() + 1) * share)]
-        parts = shared(self._answers(mine, seed + number() * share))
+        parts = from_all(self._answers(mine, seed + number() * share))
         return [sample for part in parts for sample in part][: len(rows)]
 
     def _answers(self, rows: Sequence[Row], seed: int) -> list[Sample]:

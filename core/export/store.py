@@ -194,7 +194,7 @@ class Export:
         said = Acknowledgement(parity_sha256=present, time=time.time())
         write_json(self.folder / ACKNOWLEDGED, said.model_dump(mode="json"))
         home = audit.home_of(self.folder.parent.parent)
-        audit.record(home, "export.create", self.id, acknowledged=present)
+        audit.record(home, "export.acknowledge", self.id, report=present)
 
     @property
     def slug(self) -> str:

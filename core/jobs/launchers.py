@@ -149,6 +149,7 @@ def chosen(spawn: Callable[[JobFolder, Home], None]) -> Launcher:
             f"{LAUNCHER} is 'cml', which works in a Cloudera AI workspace whose client cmlapi is installed in the "
             "studio's environment. Run the project's install step again, or use local."
         )
+    CmlSettings.of_environment()  # or a wrong one would be taken for a fault of the run
     return CmlJobs()
 
 

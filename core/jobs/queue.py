@@ -20,7 +20,8 @@ from core.access import audit
 from core.access.permissions import allow
 from core.access.starters import remember_starter, starter_of
 from core.config import RunConfig
-from core.errors import RunError, StorageError, StudioError
+from core.errors import ConfigError, RunError, StorageError, StudioError
+from core.jobs import launchers
 from core.jobs.folder import JobFolder
 from core.jobs.places import starters_environment
 from core.jobs.readiness import ready, refuse_unready
@@ -85,7 +86,7 @@ def remove(home: Home, run: Run) -> None:
         if state != "queued":
             raise RunError(f"{run.id} does not wait in the queue: it is {state}.")
         settle(run, "stopped")
-    audit.record(home, "train.stop", run.id, queued=True)
+    audit.record(home, "queue.leave", run.id)
 
 
 def waiting(home: Home) -> list[Run]:
@@ -98,7 +99,8 @@ def waiting(home: Home) -> list[Run]:
 def start_next(home: Home) -> Run | None:
     """Start the run whose turn it is, when there is room for it; returns it.
 
-    One that cannot start any more fails with the reason and makes way. On a full disk it goes on waiting.
+    One that cannot start any more fails with the reason and makes way. On a full disk it goes on waiting, and so do all
+    of them where the launcher that the environment names does not work here; the first says why.
 
     Raises:
         RunError: another start went on for a long time.
@@ -131,22 +133,36 @@ def hand_on(home: Home, job: JobFolder) -> None:
 
 
 def _start_next(home: Home) -> Run | None:
-    for run in waiting(home):
+    runs = waiting(home)
+    try:
+        launchers.runs_here()
+    except ConfigError as error:  # no fault of theirs
+        for run in runs[:1]:
+            _say_why_it_waits(run, str(error))
+        return None
+    for run in runs:
         try:
             config = run.config()
             gpus = room(home, config)
             if gpus is None:
+                _say_why_it_waits(run, "")  # what stood in its way before does so no more
                 return None  # a later one that would fit has to wait too: the order is kept
             refuse_unready(home, config, run)
             launch(home, run, gpus)
         except StorageError as error:
-            run.write_status(replace(run.written_status(), error=str(error)))
+            _say_why_it_waits(run, str(error))
             return None
         except StudioError as error:
             settle(run, "failed", str(error))
         else:
             return run
     return None
+
+
+def _say_why_it_waits(run: Run, reason: str) -> None:
+    status = run.written_status()
+    if status.error != reason:
+        run.write_status(replace(status, error=reason))
 
 
 def _take_ticket(home: Home, run: Run) -> None:

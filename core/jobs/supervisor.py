@@ -27,7 +27,7 @@ from core.jobs.readiness import Ready, ready, refuse_unready
 from core.jobs.room import gpu_for_a_task, refuse_busy
 from core.jobs.server_tasks import clear_servers, one_server_starter
 from core.jobs.spawning import spawn
-from core.jobs.tasks import KINDS, NEEDS, SERVERS, TRIAL, Task, create_task
+from core.jobs.tasks import KINDS, NEEDS, SERVERS, TRIAL, Task, create_task, needed_to_stop
 from core.locks import locked
 from core.paths import Home
 from core.quotas import refuse_full, refuse_many
@@ -125,12 +125,15 @@ def stop(job: JobFolder) -> None:
         AccessDenied: whoever acts now may not, and has not started it.
         RunError: the job is not live.
     """
-    action = NEEDS[job.kind()] if isinstance(job, Task) else "train.stop"
+    action = needed_to_stop(job.kind()) if isinstance(job, Task) else "train.stop"
     allow(action, owner=starter_of(job.folder))
     job.refuse_ended()
     job.stop_request.parent.mkdir(exist_ok=True)
     job.stop_request.touch()
-    audit.record(audit.home_of(job.folder), action, job.id, stop=True)
+    if isinstance(job, Task):
+        audit.record(audit.home_of(job.folder), "task.stop", job.id, task=job.kind())
+    else:
+        audit.record(audit.home_of(job.folder), "train.stop", job.id)
 
 
 def stop_now(run: Run) -> None:

@@ -64,7 +64,7 @@ NEEDS: Mapping[str, Action] = {
     "export_model": "export.create",
     "push_export": "export.push",
 }
-"""What somebody has to be allowed to do who starts or stops a task of each kind."""
+"""What somebody has to be allowed to do who starts a task of each kind."""
 SERVERS = ("serve_model", "serve_score")
 """The kinds that answer over HTTP until nobody needs them any more; see `core.serving.servers`."""
 TRIAL = "preflight"
@@ -78,6 +78,14 @@ _KEPT = 20
 
 Tell = Callable[[str, int, int], None]
 """Told the phase, how many parts of it are done, and how many there are; `Progress` and `silent` are two."""
+
+
+def needed_to_stop(kind: str) -> Action:
+    """What somebody has to be allowed to do who stops a task of this kind that another has started.
+
+    Everybody may ask models, but not break off what others have asked.
+    """
+    return "compare.stop" if NEEDS[kind] == "compare.ask" else NEEDS[kind]
 
 
 class TaskStopped(Exception):

@@ -124,6 +124,7 @@ def add_measures(home: Home, board_id: str, found: Measured) -> None:
     allow("board.save")
     with _writing(home):
         _merge(_folder(home, board_id), found)
+    audit.record(home, "board.measure", board_id)
 
 
 def keep_copy(home: Home, name: str, source: str, board: Board, found: Measured) -> str:
@@ -143,6 +144,7 @@ def keep_copy(home: Home, name: str, source: str, board: Board, found: Measured)
         same = (copy for copy in copies if load_board(home, copy).keys == board.keys)
         copy = next(same, None) or save_board(home, name, board, source)
         _merge(_folder(home, copy), found)
+    audit.record(home, "board.measure", copy, source=source)
     return copy
 
 

@@ -87,10 +87,12 @@ def delete_run(home: Home, run: Run) -> None:
     allow("run.delete")
     with one_starter(home):  # or somebody resumes it between the look and the move
         trash = _move_to_trash(home, run)
-    audit.record(home, "run.delete", run.id)
-    _remove(trash)
-    for left in sorted(trash.parent.iterdir()):
-        _remove(left)
+    try:
+        _remove(trash)  # first: on a full disk this makes the room that the record needs
+        for left in sorted(trash.parent.iterdir()):
+            _remove(left)
+    finally:  # it is in no list any more, whatever is left of it
+        audit.record(home, "run.delete", run.id)
 
 
 def _move_to_trash(home: Home, run: Run) -> Path:

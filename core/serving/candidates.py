@@ -13,8 +13,10 @@ from typing import Literal, Self
 
 from pydantic import model_validator
 
+from core.access.permissions import allow, may
 from core.addresses import plain_address
 from core.config import EMBEDDED_POLICY
+from core.endpoints import is_listed
 from core.errors import ConfigError, ModelError, RunError, StudioError
 from core.models import EMBEDDED, locate, prepared_folder
 from core.paths import Home
@@ -62,7 +64,11 @@ class Candidate(Settings):
 def parse_candidate(text: str, home: Home) -> Candidate:
     """The candidate that a text form names.
 
+    Whoever may ask only what the studio offers is told nothing about other files and models, not even whether they are
+    there.
+
     Raises:
+        AccessDenied: it is not offered, and whoever acts now may ask nothing else.
         ConfigError: the text has none of the forms, or names no file or address.
         RunError: there is no such run.
         ModelError: there is no such model.
@@ -71,13 +77,54 @@ def parse_candidate(text: str, home: Home) -> Candidate:
     if kind == "run" and rest:
         run_id, sign, checkpoint = rest.partition("@")
         return adapter_candidate(find_run(home, run_id), checkpoint if sign else FINAL)
+    if kind == "endpoint" and rest:
+        remote = _endpoint_candidate(rest)
+        allow_candidate(home, remote)
+        return remote
+    if kind in ("model", "gguf") and rest and not may("compare.add"):
+        return _offered_as(text.strip(), home)
     if kind == "model" and rest:
         return model_candidate(rest, home)
     if kind == "gguf" and rest:
         return _gguf_candidate(Path(rest))
-    if kind == "endpoint" and rest:
-        return _endpoint_candidate(rest)
     raise ConfigError(f"{text!r} names nothing that can be asked. Write it as {_FORMS}.")
+
+
+def allow_candidate(home: Home, candidate: Candidate) -> None:
+    """Go on only if whoever acts now may ask this candidate.
+
+    Embedded models, what runs have made and were made from, and addresses that the environment lists are there for
+    everybody. Any other folder, file, Hugging Face id or address is read, downloaded or asked with the studio's rights.
+
+    Raises:
+        AccessDenied: they may not.
+    """
+    allow("compare.ask")
+    if not may("compare.add") and not _for_everybody(home, candidate):
+        allow("compare.add")
+
+
+def _for_everybody(home: Home, candidate: Candidate) -> bool:
+    if candidate.kind == "endpoint":
+        return is_listed(candidate.url)
+    if candidate.kind == "adapter":
+        try:
+            return find_run(home, candidate.run).config().model == candidate.model
+        except StudioError:  # gone or damaged
+            return False
+    return candidate in offered(home) or (candidate.kind == "model" and candidate.model in EMBEDDED)
+
+
+def _offered_as(text: str, home: Home) -> Candidate:
+    """What is there for everybody under this text form; it need not be looked for on the disk.
+
+    Raises:
+        AccessDenied: nothing is.
+    """
+    kind, _, model = text.partition(":")
+    named = Candidate(kind="gguf" if kind == "gguf" else "model", model=model)
+    allow_candidate(home, named)
+    return named
 
 
 def adapter_candidate(run: Run, checkpoint: str = FINAL) -> Candidate:

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import httpx
+import huggingface_hub
+import huggingface_hub.errors
 
 from core.errors import ModelError, StudioError
 from core.jobs import supervisor
@@ -19,8 +22,9 @@ from core.jobs.tasks import SERVERS, Task
 from core.machine import Machine
 from core.models import EMBEDDED, locate
 from core.paths import Home
+from core.quotas import refuse_full
 from core.runs.run import list_runs
-from core.serving.candidates import Candidate, adapter_of, is_gguf, title
+from core.serving.candidates import Candidate, adapter_of, allow_candidate, is_gguf, title
 from core.serving.endpoint import Endpoint, remote_endpoint
 from core.serving.hosted_adapters import host_adapter
 from core.serving.lifetime import leave, use
@@ -55,9 +59,12 @@ def ensure(home: Home, candidate: Candidate, port: int = 0) -> Server | None:
         port: where a server that is started is to answer; 0 for any free port.
 
     Raises:
+        AccessDenied: whoever acts now may not ask this candidate.
         ModelError: the model does not fit into the memory that is free.
+        StorageError: it has to be downloaded, and the studio has taken all the disk that it may.
         StudioError: the candidate's run, adapter or model cannot be used, or the server cannot be started.
     """
+    allow_candidate(home, candidate)
     if candidate.kind == "endpoint":
         return None
     model = _served(candidate.model, home)
@@ -65,6 +72,8 @@ def ensure(home: Home, candidate: Candidate, port: int = 0) -> Server | None:
     with one_server_starter(home):
         task = _usable(newest(home, _MODEL_KIND, model), rank)
         if task is None:
+            if not _is_here(model):
+                refuse_full(home)
             refuse_too_large(model, home, Machine.inspect(home), gpu_for_a_task(home))
             arguments = {"model": model, "max_rank": max(rank, _largest_rank(home, model)), "port": port}
             task = supervisor.start_task(home, _MODEL_KIND, arguments)
@@ -230,6 +239,17 @@ def _served(model: str, home: Home) -> str:
         ModelError: there is no such model.
     """
     return model if model in EMBEDDED or is_gguf(model) else locate(model, home)
+
+
+def _is_here(model: str) -> bool:
+    """Whether a model, as `_served` names it, lies on this machine and need not be downloaded."""
+    if model in EMBEDDED or Path(model).exists():
+        return True
+    try:
+        folder = Path(huggingface_hub.snapshot_download(model, local_files_only=True))
+    except huggingface_hub.errors.LocalEntryNotFoundError:
+        return False
+    return any(folder.glob("*.safetensors"))
 
 
 def _largest_rank(home: Home, model: str) -> int:

@@ -11,6 +11,7 @@ import pytest
 from transformers import TrainerControl, TrainerState
 
 from core.config import RunConfig
+from core.engine import group_reward
 from core.engine.group_reward import GroupReward, ScoredStep
 from core.engine.reporting import Reporter
 from core.engine.run_callback import RunCallback
@@ -152,3 +153,20 @@ def test_the_log_of_a_step_is_written_into_the_curves(run: Run, scored: ScoredSt
     assert frame["kl"].tolist() == [0.02, 0.02, 0.5]
     assert frame["weight tags"].tolist() == [0.5] * 3
     assert np.allclose(GroupReader(run.curves).of_row(7)["mean"], scored.scores.rewards[:3].mean())
+
+
+def test_what_other_processes_note_of_their_scores_is_told_once(
+    run: Run, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quiet = arithmetic_scorer(tiny_config.reward, run.folder)
+    samples = tuple(Sample("Why?", "Oxygen.", text, "a") for text in (GOOD, SHORT))
+    mine, other = (ScoredStep(samples, quiet.score(samples), notes) for notes in ((), ("No verdict.",)))
+    monkeypatch.setattr(group_reward, "to_first", lambda last: [last, other])
+    reporter, reward = Reporter(run), GroupReward(quiet, tiny_config)
+    callback = RunCallback(reporter, reward, tiny_config)
+    for step in (1, 2):
+        reward.last = ScoredStep(mine.samples, mine.scores)
+        log(callback, step, LOGS)
+    reporter.close()
+    alerts = [event.data["message"] for event in read_events(run.events) if event.kind == "alert"]
+    assert alerts == ["Training process 2: No verdict."]

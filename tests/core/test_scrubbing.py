@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 import sys
+from threading import Thread
 
 import pytest
 
@@ -53,6 +54,36 @@ def test_a_begun_line_is_written_when_it_is_asked_for(monkeypatch: pytest.Monkey
     stream.write("now opensesame-42")
     stream.flush()
     assert written.getvalue() == "now ***"
+
+
+def test_a_secret_that_is_cut_in_two_by_a_flush_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OWN_TOKEN", "opensesame-42")
+    written = io.StringIO()
+    stream = ScrubbedStream(written)
+    stream.write("the key is opensesame")
+    stream.flush()
+    assert written.getvalue() == "the key is "
+    stream.write("-42, and more\n")
+    assert written.getvalue() == "the key is ***, and more\n"
+
+
+def test_threads_that_print_at_the_same_time_do_not_mix_their_lines() -> None:
+    written = io.StringIO()
+    stream = ScrubbedStream(written)
+    other = Thread(target=stream.write, args=("other\n",))
+
+    class Slow(str):
+        """The other thread has its turn while this is joined to the begun line."""
+
+        def __radd__(self, begun: str) -> str:
+            other.start()
+            other.join(timeout=0.2)
+            return f"{begun}{self}"
+
+    stream.write("begun ")
+    stream.write(Slow("and ended\n"))
+    other.join()
+    assert written.getvalue() == "begun and ended\nother\n"
 
 
 def test_a_line_without_end_does_not_fill_the_memory() -> None:

@@ -11,7 +11,7 @@ import transformers.trainer
 from transformers import TrainerCallback
 
 from core.config import RunConfig, with_changes
-from core.engine.trackers import point_trackers, told
+from core.engine.trackers import point_trackers, reported_to
 from core.paths import Home
 from core.runs.events import latest_metrics, read_events
 from core.runs.run import create_run
@@ -110,15 +110,15 @@ def test_a_workspace_that_keeps_records_is_reported_to_without_being_asked_for(
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", address)
     monkeypatch.setenv("CDSW_PROJECT_ID", project)
-    assert told(["wandb"]) == expected
+    assert reported_to(["wandb"]) == expected
 
 
 def test_without_mlflow_nothing_is_reported_to_the_workspace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "https://mlflow.example")
     monkeypatch.setenv("CDSW_PROJECT_ID", "p-1")
     monkeypatch.setattr("core.engine.trackers.find_spec", lambda name: None)
-    assert told([]) == []
+    assert reported_to([]) == []
 
 
 def test_mlflow_is_reported_to_once() -> None:
-    assert told(["mlflow"]) == ["mlflow"]
+    assert reported_to(["mlflow"]) == ["mlflow"]

@@ -18,10 +18,10 @@ from websockets.typing import Subprotocol
 
 from core.access.audit import read_log, verify
 from core.access.policy import ADMINS_VARIABLE
+from core.access.ways import IDENTITY
 from core.export.store import Export
 from core.paths import Home
 from core.runs.run import Run, list_runs
-from studio.identity import IDENTITY
 from tests.build_export import exportable_run, made_up_export
 from tests.build_proxy import signed_in
 from tests.build_runs import Plan, build_run
@@ -99,6 +99,7 @@ def test_an_editor_works_but_deletes_nothing(page: Page, people: People, run: Ru
     expect(page.get_by_role("button", name="Title and tags")).to_be_enabled()
     expect(page.get_by_role("button", name="Delete")).to_be_disabled()
     page.get_by_role("link", name="ben (editor)").click()
+    page.get_by_text("Everything you may and may not do").click()
     expect(page.get_by_text("delete a run (needs admin)")).to_be_visible()
     nothing_failed(page, watch)
 

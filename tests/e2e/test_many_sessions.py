@@ -10,11 +10,13 @@ import pytest
 
 from benchmarks.sessions import Session, session
 from core.access.policy import ADMINS_VARIABLE
+from core.access.ways import IDENTITY
 from core.compare.blind import open_vote, progress
 from core.paths import Home
-from studio.identity import IDENTITY, USER_HEADER
+from studio.identity import USER_HEADER
 from studio.lab_state import RATER, weight_key
 from studio.output import escape
+from tests.build_async import run_apart
 from tests.build_blind import build_comparison
 from tests.build_runs import Plan, add_step, build_run
 from tests.build_tables import make_draft, make_table
@@ -32,7 +34,7 @@ def run_all(*work: Coroutine[object, object, None]) -> None:
             for each in work:
                 group.create_task(each)
 
-    asyncio.run(together())
+    run_apart(together())
 
 
 def nothing_failed(*sessions: Session) -> None:
@@ -67,7 +69,7 @@ def test_each_session_has_weights_of_its_own(server: Server) -> None:
             assert one.saying("decides **") != before
             nothing_failed(one, other)
 
-    asyncio.run(look())
+    run_apart(look())
 
 
 def test_each_session_has_a_draft_of_its_own(server: Server) -> None:
@@ -124,7 +126,7 @@ def test_each_session_looks_at_the_run_it_has_chosen(server: Server) -> None:
             assert other.shows("Step 20 of") and not other.shows("Step 21 of")
             nothing_failed(one, two, other)
 
-    asyncio.run(look())
+    run_apart(look())
 
 
 def test_nobody_is_taken_for_somebody_else(shared: Server) -> None:

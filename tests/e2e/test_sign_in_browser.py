@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.access.policy import ADMINS_VARIABLE
+from core.access.ways import IDENTITY, TRUSTED_PROXY
 from core.paths import Home
-from studio.identity import IDENTITY, TRUSTED_PROXY
 from tests.e2e.conftest import Server, Watch
 
 pytest.importorskip("authlib", reason="signing in needs Authlib")

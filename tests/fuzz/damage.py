@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 _VARIABLE = "FUZZ_EXAMPLES"
 FUZZ = settings(
-    max_examples=int(os.environ.get(_VARIABLE, "25")),
+    max_examples=int(os.environ.get(_VARIABLE, "12")),
     derandomize=_VARIABLE not in os.environ,
     database=None,
     deadline=None,

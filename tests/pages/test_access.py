@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import streamlit as st
 from streamlit.runtime.context import StreamlitHeaders
 from streamlit.testing.v1 import AppTest
 
+from core.access import late_records
 from core.access.actors import Actor, Role, acting_as, identify_with
-from core.access.policy import ADMINS_VARIABLE, policy_file, read_policy
+from core.access.audit import log_file, read_log, record
+from core.access.audit_record import made_now
+from core.access.policy import ADMINS_VARIABLE, Policy, policy_file, read_policy
+from core.access.ways import IDENTITY
 from core.errors import AccessDenied
 from core.paths import PROJECT, Home
-from studio import access, identity
-from studio.identity import IDENTITY, USER_HEADER
+from studio import access, admin_people, identity
+from studio.identity import USER_HEADER
 from studio.uploads import store_upload
 from tests.build_runs import HOSTILE
 
-ADMIN, DATA, ACCOUNT, REWARDS, TRAIN = (
-    str(PROJECT / "pages" / f"{name}.py") for name in ("admin", "data", "account", "rewards", "train")
+ADMIN, DATA, ACCOUNT, REWARDS, TRAIN, COMPARE = (
+    str(PROJECT / "pages" / f"{name}.py") for name in ("admin", "data", "account", "rewards", "train", "compare")
 )
 
 OpenAs = Callable[[str, str], AppTest]
@@ -122,7 +127,9 @@ def test_preferences_are_those_of_who_signed_in(open_as: OpenAs) -> None:
 def downloads() -> None:
     from studio import access
 
-    access.download_button("Take it", lambda: b"scores", key="take", file_name="scores.csv", help="A table.")
+    access.download_button(
+        "Take it", lambda: b"scores", subject="it", key="take", file_name="scores.csv", help="A table."
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,9 +142,103 @@ def test_a_download_is_dimmed_for_viewers_with_the_reason(role: Role, disabled: 
     assert note in button.proto.help
 
 
-def test_a_file_is_made_only_for_those_who_may_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("late", [False, True])
+def test_an_admin_is_told_of_records_that_could_not_be_written(open_as: OpenAs, home: Home, late: bool) -> None:
+    if late:
+        late_records.keep(log_file(home).parent, made_now(Actor("ben", "editor", "proxy"), "run.label", "run-1", {}))
+    assert ("could not be written into the log" in said(open_as(ADMIN, "ada"))) is late
+
+
+def taken(**options: Any) -> Any:
+    """What a click on a button hands out."""
+    return access.download_button(
+        "Take it", lambda: b"scores", subject="compare-1", key="take", file_name="answers.csv", **options
+    )
+
+
+@pytest.fixture
+def handed_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download button is clicked at once, and returns what it hands out."""
     monkeypatch.setattr(st, "download_button", lambda _, made, **__: made())
+
+
+@pytest.mark.usefixtures("handed_out")
+def test_a_file_is_made_only_for_those_who_may_have_it() -> None:
     with acting_as(Actor("ben", "editor", "proxy")):
-        assert access.download_button("Take it", lambda: b"scores", key="take") == b"scores"
+        assert taken() == b"scores"
+        with pytest.raises(AccessDenied, match="audit log"):
+            taken(action="audit.read")
     with acting_as(Actor("cleo", "viewer", "proxy")), pytest.raises(AccessDenied):
-        access.download_button("Take it", lambda: b"scores", key="take")
+        taken()
+
+
+@pytest.mark.usefixtures("handed_out")
+def test_a_download_is_in_the_audit_log_and_one_that_is_only_offered_is_not(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with acting_as(Actor("ben", "editor", "proxy")):
+        taken()
+        monkeypatch.setattr(st, "download_button", lambda *_, **__: False)
+        taken()
+    (entry,) = read_log(home)
+    assert (entry.actor, entry.action, entry.subject) == ("ben", "file.download", "compare-1")
+    assert entry.details == {"file": "answers.csv"}
+
+
+def test_single_actions_are_told_in_a_fold(open_as: OpenAs) -> None:
+    at = open_as(ACCOUNT, "cleo")
+    assert [one.label for one in at.expander] == ["Everything you may and may not do"]
+    assert at.expander[0].markdown
+
+
+def test_a_viewer_adds_no_model_of_their_own(open_as: OpenAs) -> None:
+    assert not any((one.key or "").startswith("compare.add") for one in open_as(COMPARE, "cleo").button)
+    assert any(one.key == "compare.add.yes" for one in open_as(COMPARE, "ben").button)
+
+
+def test_a_viewers_address_with_models_of_their_own_is_refused_in_one_sentence(open_as: OpenAs) -> None:
+    at = open_as(COMPARE, "cleo")
+    at.query_params["with"] = ["model:/etc", "model:/nowhere", "gguf:/etc/passwd", "model:org/huge"]
+    at.run()
+    assert not at.exception
+    refused = [error.value for error in at.error if "has not trained" in error.value]
+    assert len(refused) == 1
+    assert "/etc" not in refused[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "expected"),
+    [
+        ("", {"whoever sits at this machine": "admin", "everybody else": "viewer"}),
+        ("local", {"whoever sits at this machine": "admin"}),
+        ("proxy", {"everybody else": "viewer"}),
+    ],
+)
+def test_those_whom_nothing_names_are_told_as_they_are_treated(
+    said: str, expected: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(IDENTITY, said)
+    monkeypatch.delenv(ADMINS_VARIABLE, raising=False)
+    rows = admin_people.rows(Policy())
+    assert {row["Name"]: row["Role"] for row in rows} == expected
+
+
+def test_the_log_is_told_in_words(open_as: OpenAs, home: Home) -> None:
+    with acting_as(Actor("ben", "editor", "proxy")):
+        record(home, "run.label", "run-1")
+        record(home, "something.else", "run-1")
+    shown = next(one.value for one in open_as(ADMIN, "ada").dataframe if "Known by" in one.value)
+    assert set(shown["Known by"]) == {"sign-in service"}
+    assert list(shown["Action"]) == ["something.else", "name, tag or archive a run"]
+
+
+def test_where_nobody_is_known_raters_are_told_whom_to_ask_and_not_what_to_set(
+    overview: Callable[[], AppTest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(IDENTITY, raising=False)
+    monkeypatch.setattr(identity, "listens_here_only", lambda: False)
+    at = overview()
+    warned = [warning.value for warning in at.warning]
+    assert any("ask whoever runs this studio" in text for text in warned)
+    assert not any(IDENTITY in text for text in warned)
+    assert any(IDENTITY in text.value for text in at.markdown)

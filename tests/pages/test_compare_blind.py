@@ -12,6 +12,7 @@ from streamlit.runtime.context import StreamlitHeaders
 from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Node
 
+from core.access.ways import TRUSTED_PROXY
 from core.compare.blind import ballots, end_vote, everybody, human_votes, next_ballot, open_vote
 from core.compare.blind_votes import Choice, ended_at, opened_vote
 from core.compare.comparison import ComparedAnswer, Comparison
@@ -19,7 +20,7 @@ from core.errors import StorageError
 from core.jobs import supervisor
 from core.jobs.tasks import create_task, perform
 from core.paths import Home
-from studio.identity import TRUSTED_PROXY, USER_HEADER
+from studio.identity import USER_HEADER
 from tests.build_blind import NAMES, build_comparison, ended_vote, vote_for
 from tests.build_compare_page import answered, compare_page, trained_run
 from tests.build_runs import HOSTILE

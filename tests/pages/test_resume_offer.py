@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -37,6 +39,15 @@ def test_only_the_newest_interrupted_runs_are_offered_and_the_others_counted(ove
     offered = {button.key for button in at.button if button.key and button.key.startswith("resume_")}
     assert offered == {f"resume_{run.id}" for run in runs[1:4]}
     assert "1 more" in captions(at)
+
+
+@pytest.mark.parametrize(("days", "offered"), [(13, True), (15, False)])
+def test_a_run_that_broke_off_long_ago_is_offered_no_more(overview: Open, home: Home, days: int, offered: bool) -> None:
+    run = build_run(home, Plan("interrupted", done=3))
+    run.write_status(replace(run.written_status(), updated=time.time() - days * 86_400))
+    at = overview()
+    assert any("Interrupted runs" in text.value for text in at.markdown) is offered
+    assert ("Archive a run on the page Runs" in captions(at)) is offered
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped", "failed", "running"])

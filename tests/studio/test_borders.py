@@ -64,6 +64,15 @@ def test_behind_a_trusted_proxy_any_name_will_do_but_not_any_page(environment: M
     assert not _let_in(environment, host="app.example.org", origin="https://evil.example")
 
 
+@pytest.mark.parametrize("address", ["0.0.0.0", "", "127.0.0.1"])
+def test_whoever_counts_as_the_one_user_of_a_machine_asks_by_its_names(address: str) -> None:
+    own = {"GRPO_STUDIO_IDENTITY": "local", **PROXY}
+    assert _let_in(own, address, host="localhost:8501", origin="http://localhost:8501")
+    assert not _let_in(own, address, host="evil.example:8501", origin="http://evil.example:8501")
+    assert not _let_in(own, address, host="evil.example:8501", kind="http")
+    assert _let_in({**own, **LISTED}, address, host="studio.example.org", origin=PUBLIC)
+
+
 def test_a_server_on_all_addresses_is_asked_by_any_name() -> None:
     assert _let_in({}, address="0.0.0.0", host="box.example.org:8501", origin="http://box.example.org:8501")
 

@@ -21,13 +21,15 @@ from starlette.middleware.gzip import GZipMiddleware
 from core.access.actors import Actor, acting_as
 from core.access.audit import read_log
 from core.access.policy import grant
+from core.access.ways import IDENTITY
 from core.errors import AccessDenied
 from core.export.manifest import file_entries
 from core.export.store import Export, delete_export
 from core.jobs.tasks import silent
 from core.paths import Home
 from studio import downloads
-from studio.identity import IDENTITY, browser_mark
+from studio.identity import browser_mark
+from tests.build_async import run_apart
 from tests.build_export import exportable_run, made_up_export
 
 
@@ -68,7 +70,7 @@ def get(address: str, headers: Mapping[str, str] | None = None, keep: bool = Tru
         return {"type": "http.disconnect"}
 
     app = Starlette(routes=downloads.routes(), middleware=[Middleware(GZipMiddleware)])
-    asyncio.run(app(scope, nothing_more, reply.take))
+    run_apart(app(scope, nothing_more, reply.take))
     return reply
 
 
@@ -207,6 +209,16 @@ def test_an_address_opens_for_whom_it_was_made(home: Home, export: Export) -> No
     for other in ({}, {"remote-user": "cleo"}):
         reply = get(address, other)
         assert (reply.status, b"sha256" in reply.body) == (403, False)
+
+
+@pytest.mark.usefixtures("shared")
+@pytest.mark.parametrize(("name", "header"), [("Zoà Ünal", "Zoà Ünal"), ("ada unal", "ada  unal")])
+def test_a_name_beyond_ascii_or_with_needless_space_opens_its_own_address(
+    home: Home, export: Export, name: str, header: str
+) -> None:
+    grant(home, name, "editor")
+    address = wanted_by(Actor(name, "editor", "proxy"), export)
+    assert get(address, {"remote-user": header}).status == 200
 
 
 @pytest.mark.usefixtures("shared")

@@ -12,10 +12,11 @@ from streamlit.runtime.context import StreamlitHeaders
 
 from core.access.actors import Actor, current_actor, system_user
 from core.access.policy import ADMINS_VARIABLE
+from core.access.ways import IDENTITY, TRUSTED_PROXY
 from core.errors import AccessDenied, ConfigError
 from core.paths import Home
 from studio import identity
-from studio.identity import IDENTITY, TRUSTED_PROXY, SignInNeeded, alone, browser_mark, missing, way, who
+from studio.identity import TRUSTED_ADDRESSES, SignInNeeded, alone, browser_mark, from_proxy, missing, way, who
 
 Server = Callable[..., None]
 
@@ -102,7 +103,7 @@ def test_a_name_that_cannot_be_read_is_refused(server: Server, name: str, monkey
 
 
 def account(**changed: Any) -> dict[str, Any]:
-    return {"is_logged_in": True, "email": "ada@clinic.org", "iat": time.time() - 60, **changed}
+    return {"is_logged_in": True, "email": "ada@clinic.org", "email_verified": True, "iat": time.time() - 60, **changed}
 
 
 def test_an_account_is_known_by_its_address(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,6 +119,8 @@ def test_an_account_is_known_by_its_address(server: Server, monkeypatch: pytest.
         {"iat": time.time() - 13 * 3600},
         {"email": None},
         {"email_verified": False},
+        {"email_verified": None},
+        {"email_verified": "false"},
     ],
 )
 def test_who_has_not_signed_in_lately_with_a_verified_address_is_asked_to(
@@ -127,6 +130,34 @@ def test_who_has_not_signed_in_lately_with_a_verified_address_is_asked_to(
     server(account=account(**changed))
     with pytest.raises(SignInNeeded):
         who()
+
+
+def test_an_address_that_nobody_vouches_for_counts_only_where_that_was_said(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(IDENTITY, "oidc")
+    monkeypatch.setenv(TRUSTED_ADDRESSES, "1")
+    server(account=account(email_verified=None))
+    assert who().name == "ada@clinic.org"
+    server(account=account(email_verified=False))
+    with pytest.raises(SignInNeeded):
+        who()
+
+
+@pytest.mark.parametrize("name", ["müller", "groß", "Ünal", "Zoà", "王芳", "ada"])
+def test_a_name_arrives_as_the_proxy_wrote_it(server: Server, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(IDENTITY, "proxy")
+    server(remote_user=name.encode().decode("latin-1"))
+    assert who().name == name
+
+
+def test_a_name_has_one_spelling_wherever_it_is_compared() -> None:
+    assert from_proxy(["ada  ünal "]) == from_proxy(["ada \xc3\xbcnal"]) == "ada ünal"
+
+
+def test_a_full_stop_behind_the_machines_name_makes_it_no_other(server: Server) -> None:
+    server(host="localhost.:8501")
+    assert who().role == "admin"
 
 
 def test_a_way_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

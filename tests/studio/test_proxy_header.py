@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
 import streamlit as st
 
+from core.access.ways import IDENTITY
 from core.errors import ConfigError
-from studio.identity import IDENTITY
 from studio.proxy_header import ADDRESSES, REWRITING, ProxyHeader, proxies
+from tests.build_async import run_apart
 
 Pair = tuple[bytes, bytes]
 
@@ -23,7 +23,7 @@ def passed_on(sender: str, *more: Pair, kind: str = "websocket") -> list[Pair]:
         seen.extend(scope["headers"])
 
     scope = {"type": kind, "client": (sender, 4711), "headers": [(b"Remote-User", b"ada"), (b"host", b"x"), *more]}
-    asyncio.run(ProxyHeader(studio)(scope, None, None))  # type: ignore[arg-type]
+    run_apart(ProxyHeader(studio)(scope, None, None))  # type: ignore[arg-type]
     return seen
 
 

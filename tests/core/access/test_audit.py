@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+from core.access import audit, late_records
 from core.access.actors import Actor, acting_as
-from core.access.audit import MENDED, Head, log_file, read_log, record, verify
+from core.access.audit import MENDED, Head, log_file, read_log, record, verify, waiting
 from core.errors import AccessDenied
-from core.paths import Home
+from core.locks import locked
+from core.paths import Home, disk_full
 
 MARIA = Actor("maria", "viewer", "proxy")
 
@@ -73,14 +77,14 @@ def _changed(lines: list[bytes]) -> list[bytes]:
 
 def _resealed(lines: list[bytes]) -> list[bytes]:
     """One record changed together with its own hash."""
-    from core.access.audit import Record
+    from core.access.audit_record import Record
 
     entry = Record.model_validate_json(lines[1]).model_copy(update={"actor": "somebody else"})
     return [lines[0], entry.sealed().model_dump_json().encode() + b"\n", *lines[2:]]
 
 
 def _forged_end(lines: list[bytes]) -> list[bytes]:
-    from core.access.audit import Record
+    from core.access.audit_record import Record
 
     last = Record.model_validate_json(lines[-1])
     for _ in range(2):
@@ -183,3 +187,92 @@ def test_writers_of_several_processes_make_one_chain(home: Home) -> None:
 def test_a_line_is_plain_json_that_other_programs_read(home: Home) -> None:
     filled(home, 1)
     assert json.loads(log_file(home).read_text(encoding="utf-8"))["subject"] == "run-0"
+
+
+def disk_full_for(monkeypatch: pytest.MonkeyPatch, *modules: ModuleType) -> None:
+    """From now on no file can be replaced; a line still fits at the end of one."""
+
+    def refuse(path: Path, *further: object) -> None:
+        raise disk_full(path.parent)
+
+    for module in modules:
+        monkeypatch.setattr(module, "write_json", refuse)
+
+
+def test_a_disk_that_is_full_for_a_while_does_not_look_like_tampering(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(home, 2)
+    with monkeypatch.context() as full:
+        disk_full_for(full, audit, late_records)
+        filled(home, 3)
+    record(home, "run.label", "after", archived=True)
+    found = verify(home)
+    assert (found.whole, found.reason, found.records) == (True, "", 6)
+    assert [entry.subject for entry in read_log(home)][2:] == ["run-0", "run-1", "run-2", "after"]
+
+
+def test_two_crashes_in_a_row_do_not_look_like_tampering(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    filled(home, 1)
+    for _ in range(2):
+        with monkeypatch.context() as killed, pytest.raises(KeyboardInterrupt):
+            killed.setattr(audit, "_write_head", crash_at_the_end(audit._write_head, log_file(home)))
+            filled(home, 1)
+    record(home, "run.label", "after", archived=True)
+    found = verify(home)
+    assert (found.whole, found.reason, found.records) == (True, "", 4)
+
+
+def crash_at_the_end(write: Callable[[Path, Head], None], log: Path) -> Callable[[Path, Head], None]:
+    """A process that dies when a new record has been written, before the head says so."""
+    before = log.stat().st_size
+
+    def die(folder: Path, head: Head) -> None:
+        if log.stat().st_size > before:
+            raise KeyboardInterrupt
+        write(folder, head)
+
+    return die
+
+
+def test_a_log_that_is_held_lets_a_record_wait_in_a_file_for_the_next_one(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    filled(home, 1)
+    monkeypatch.setattr(audit, "_RECORD_SECONDS", 0.0)
+    with acting_as(MARIA), locked(log_file(home).with_name("log.lock"), 1, "held"):
+        record(home, "vote.cast", "compare-1")
+    assert (waiting(home), len(read_log(home))) == (1, 1)
+    assert len(list(log_file(home).with_name("late").iterdir())) == 1
+    record(home, "run.label", "after", archived=True)
+    late = read_log(home)[1]
+    assert (late.actor, late.role, late.action, late.subject) == ("maria", "viewer", "vote.cast", "compare-1")
+    assert late.details == {"late": True}
+    assert verify(home).whole and waiting(home) == 0
+
+
+def test_a_record_that_can_be_written_nowhere_is_said_and_waits_in_memory(
+    home: Home, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    filled(home, 1)
+    with monkeypatch.context() as full:
+        disk_full_for(full, audit, late_records)
+        full.setattr(audit, "LineWriter", no_room)
+        record(home, "run.delete", "run-7")
+    assert '"subject":"run-7"' in caplog.text and waiting(home) == 1
+    record(home, "run.label", "after", archived=True)
+    assert [entry.subject for entry in read_log(home)] == ["run-0", "run-7", "after"]
+    assert waiting(home) == 0
+
+
+def no_room(path: Path) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_damaged_file_of_a_late_record_keeps_nobody_from_writing(home: Home) -> None:
+    filled(home, 1)
+    late = log_file(home).with_name("late")
+    late.mkdir()
+    (late / "1-00.json").write_text("{")
+    record(home, "run.label", "after", archived=True)
+    assert len(read_log(home)) == 2 and waiting(home) == 1

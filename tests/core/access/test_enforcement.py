@@ -15,6 +15,7 @@ from core.access.audit import read_log, verify
 from core.access.permissions import PERMISSIONS, Action
 from core.access.policy import grant, revoke
 from core.compare import asking, blind, comparison
+from core.config import EMBEDDED_POLICY
 from core.data import saving
 from core.data.tables import Table
 from core.errors import AccessDenied
@@ -29,8 +30,13 @@ from core.paths import PROJECT, Home
 from core.reward import custom_files, presets
 from core.runs import export, files, importing, labels
 from core.runs.run import Run
+from core.serving import servers
+from core.serving.candidates import Candidate, allow_candidate, offered, parse_candidate
 from core.training import control
+from tests.build_adapters import run_of, save_adapter, save_base
+from tests.build_blind import build_comparison
 from tests.build_calls import light_core, unguarded_writers, used_by
+from tests.build_comparison import request_of
 
 FOLDER = Path("/nowhere")
 RUN = Run(FOLDER)
@@ -75,12 +81,13 @@ GUARDED = [
     guarded(boards.delete_board, "board.delete", None, None),
     guarded(votes.record_vote, "vote.cast", None, VOTE),
     guarded(votes.record_ranking, "vote.cast", None, "maria", None, None, None),
-    guarded(blind.open_vote, "vote.cast", None, None),
+    guarded(blind.open_vote, "vote.open", comparison.Comparison(FOLDER), None),
     guarded(blind.cast, "vote.cast", None, None, "maria", None, None),
     guarded(blind.undo, "vote.cast", None, None, "maria"),
     guarded(blind.end_vote, "vote.end", None, comparison.Comparison(FOLDER)),
     guarded(comparison.create_comparison, "compare.ask", None, None),
     guarded(comparison.delete_comparison, "comparison.delete", None, None),
+    guarded(allow_candidate, "compare.ask", None, None),
     guarded(asking.start_asking, "compare.ask", None, None),
     guarded(evaluation.create_evaluation, "evaluation.create", None, None),
     guarded(evaluation.delete_evaluation, "evaluation.delete", None, None),
@@ -153,7 +160,7 @@ def test_every_kind_of_task_says_what_it_needs() -> None:
 
 def test_every_action_is_asked_for_somewhere() -> None:
     in_the_studio: set[Action] = {"file.download"}
-    beside_another: set[Action] = set()
+    beside_another: set[Action] = {"compare.add", "compare.stop"}
     assert {case.action for case in GUARDED} | in_the_studio | beside_another == set(PERMISSIONS)
 
 
@@ -176,3 +183,69 @@ def test_a_task_is_stopped_by_who_started_it_and_who_may_start_one(home: Home, a
         else:
             supervisor.stop(task)
     assert task.stop_request.exists() is not refused
+
+
+@pytest.mark.parametrize("kind", ["compare", "serve_model"])
+def test_a_viewer_stops_only_what_they_have_started_themselves(home: Home, kind: str) -> None:
+    with acting_as(Actor("maria", "viewer", "proxy")):
+        task = create_task(home, kind, {})
+    with acting_as(Actor("carl", "viewer", "proxy")), pytest.raises(AccessDenied, match="somebody else has started"):
+        supervisor.stop(task)
+    assert not task.stop_request.exists()
+    with acting_as(Actor("maria", "viewer", "proxy")):
+        supervisor.stop(task)
+    assert task.stop_request.exists()
+
+
+def test_a_vote_is_opened_by_who_has_made_the_comparison_and_by_editors(home: Home) -> None:
+    with acting_as(Actor("maria", "editor", "proxy")):
+        asked = build_comparison(home, 1)
+    with acting_as(Actor("carl", "viewer", "proxy")), pytest.raises(AccessDenied, match="somebody else has compared"):
+        blind.open_vote(asked, [(0, 1)])
+    with acting_as(Actor("maria", "viewer", "proxy")):
+        assert blind.open_vote(asked, [(0, 1)]).matters
+
+
+FOREIGN = ["model:/etc", "model:/nowhere", "model:org/huge", "gguf:/etc/passwd", "gguf:/nowhere.gguf"]
+
+
+def test_a_viewer_is_told_nothing_of_models_that_are_not_offered(home: Home) -> None:
+    said = set()
+    with acting_as(Actor("carl", "viewer", "proxy")):
+        for text in [*FOREIGN, "endpoint:http://127.0.0.1:22/v1#m", "endpoint:https://elsewhere.example/v1#m"]:
+            with pytest.raises(AccessDenied) as refused:
+                parse_candidate(text, home)
+            said.add(str(refused.value))
+    assert len(said) == 1
+
+
+def test_a_viewer_starts_and_compares_nothing_that_is_not_offered(home: Home, tmp_path: Path) -> None:
+    foreign = Candidate(kind="model", model=str(save_base(tmp_path / "base")))
+    with acting_as(Actor("carl", "viewer", "proxy")):
+        with pytest.raises(AccessDenied):
+            servers.ensure(home, foreign)
+        with pytest.raises(AccessDenied):
+            comparison.create_comparison(home, request_of([foreign], ["Why?"]))
+    assert not comparison.list_comparisons(home)
+    assert not servers.servers(home)
+
+
+def test_a_viewer_asks_what_runs_have_made_and_what_the_environment_lists(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(home, save_base(tmp_path / "base"))
+    save_adapter(run.adapter, Path(run.config().model))
+    monkeypatch.setenv("GRPO_STUDIO_ENDPOINTS", "https://models.example/v1")
+    texts = [*map(str, offered(home)), "endpoint:https://models.example/v1#m", f"model:{EMBEDDED_POLICY}"]
+    with acting_as(Actor("carl", "viewer", "proxy")):
+        found = [parse_candidate(text, home) for text in texts]
+        for candidate in found:
+            allow_candidate(home, candidate)
+    assert [str(candidate) for candidate in found] == texts
+    assert f"run:{run.id}" in texts
+
+
+def test_an_adapter_under_another_models_name_is_no_offer(home: Home, tmp_path: Path) -> None:
+    run = run_of(home, save_base(tmp_path / "base"))
+    with acting_as(Actor("carl", "viewer", "proxy")), pytest.raises(AccessDenied):
+        allow_candidate(home, Candidate(kind="adapter", model="org/huge", run=run.id))

@@ -97,3 +97,40 @@ def test_a_broken_file_is_not_written_over(home: Home) -> None:
     with pytest.raises(ConfigError, match="broken"):
         grant(home, "anna", "admin")
     assert policy_file(home).read_text(encoding="utf-8") == "admins = ["
+
+
+@pytest.mark.parametrize("written", ["Zoe\u0308 Ada", "zo\u00eb  ada", " ZOË ADA"])
+def test_a_name_counts_however_its_accents_and_spaces_are_written(
+    home: Home, written: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    policy_file(home).write_text(f'editors = ["{written}"]\n', encoding="utf-8")
+    assert role_of(home, "Zo\u00eb Ada", "proxy") == "editor"
+    monkeypatch.setenv(ADMINS_VARIABLE, written)
+    assert role_of(home, "Zo\u00eb Ada", "proxy") == "admin"
+
+
+@pytest.mark.parametrize("role", ["editor", "viewer", None])
+def test_an_admin_does_not_lock_themselves_out(home: Home, role: Role | None) -> None:
+    grant(home, "anna", "admin")
+    with acting_as(Actor("anna", "admin", "proxy")), pytest.raises(ConfigError, match="no admin any more"):
+        grant(home, "Anna", role) if role else revoke(home, "anna")
+    assert read_policy(home).admins == ("anna",)
+
+
+def test_whoever_sits_at_the_machine_stays_an_admin(home: Home) -> None:
+    with acting_as(Actor("anna", "admin", "local")):
+        with pytest.raises(ConfigError, match="no admin any more"):
+            grant(home, "anna", "viewer")
+        grant(home, "anna", "admin")
+        revoke(home, "anna")
+    assert role_of(home, "anna", "local") == "admin"
+
+
+def test_a_role_that_the_environment_overrules_is_not_given(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(ADMINS_VARIABLE, "Anna")
+    with pytest.raises(ConfigError, match=ADMINS_VARIABLE):
+        grant(home, "anna", "viewer")
+    grant(home, "anna", "admin")
+    with pytest.raises(ConfigError, match=ADMINS_VARIABLE):
+        revoke(home, "anna")
+    assert read_policy(home).admins == ("anna",)

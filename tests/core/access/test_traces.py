@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from core.access import audit
 from core.access.actors import ACTOR_VARIABLE, ROLE_VARIABLE, Actor, acting_as, current_actor, identify_with
 from core.access.audit import log_file, read_log
 from core.access.starters import STARTER, starter_of
@@ -19,7 +20,11 @@ from core.config import RunConfig
 from core.errors import AccessDenied, ModelError
 from core.jobs import queue, spawning, supervisor
 from core.jobs.folder import JobFolder
-from core.lab.boards import bundled_board, delete_board, save_board
+from core.jobs.tasks import create_task
+from core.lab.boards import add_measures, bundled_board, delete_board, keep_copy, save_board
+from core.lab.measuring import Measured
+from core.locks import locked
+from core.models import EMBEDDED
 from core.paths import Home
 from core.reward.custom_files import add_custom, templates
 from core.reward.formula import PRESETS
@@ -30,12 +35,20 @@ from core.runs.importing import import_run
 from core.runs.labels import change_label
 from core.runs.run import Run
 from core.training import control
+from studio.uploads import store_upload
+from tests import build_blind
 from tests.build_blind import build_comparison
 from tests.build_runs import Plan, build_run
 
 MARIA = Actor("maria", "viewer", "proxy")
 BEN = Actor("ben", "editor", "proxy")
 ADA = Actor("ada", "admin", "oidc")
+
+
+@pytest.fixture
+def for_everybody(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who answer are embedded models, which viewers may ask."""
+    monkeypatch.setattr(build_blind, "NAMES", tuple(EMBEDDED))
 
 
 def traces(home: Home) -> list[tuple[str, str, str]]:
@@ -91,6 +104,30 @@ def test_rewards_and_boards_are_logged(home: Home) -> None:
     assert read_log(home)[-1].details == {"sha256": added.sha256}
 
 
+def test_what_one_permission_covers_is_told_apart_in_the_log(home: Home) -> None:
+    run = build_run(home, Plan("queued", steps=4))
+    with acting_as(ADA):
+        board = save_board(home, "board", bundled_board())
+        measured = Measured(bundled_board().keys, {}, {})
+        copy = keep_copy(home, "copy", "run:else", bundled_board(), measured)
+        add_measures(home, board, measured)
+        task = create_task(home, "report", {})
+        supervisor.stop(task)
+        queue.remove(home, run)
+        uploaded = store_upload(home, "rows.csv", b"a,b")
+        store_upload(home, "rows.csv", b"a,b")
+    assert [(action, subject) for _, action, subject in traces(home)] == [
+        ("board.save", board),
+        ("board.save", copy),
+        ("board.measure", copy),
+        ("board.measure", board),
+        ("task.stop", task.id),
+        ("queue.leave", run.id),
+        ("data.upload", uploaded.name),
+    ]
+
+
+@pytest.mark.usefixtures("for_everybody")
 def test_votes_are_logged_without_what_was_said(home: Home) -> None:
     with acting_as(MARIA):
         comparison = build_comparison(home)
@@ -100,11 +137,12 @@ def test_votes_are_logged_without_what_was_said(home: Home) -> None:
         cast(home, comparison, "Maria", ballot, "left", reason="Mrs Smith would not take it")
         undo(home, comparison, "Maria")
         end_vote(home, comparison)
-    actions = ["compare.ask", "vote.cast", "vote.cast", "vote.cast", "vote.end"]
+    actions = ["compare.ask", "vote.open", "vote.cast", "vote.cast", "vote.end"]
     assert traces(home) == [("maria", action, comparison.id) for action in actions]
     assert "Smith" not in log_file(home).read_text(encoding="utf-8")
 
 
+@pytest.mark.usefixtures("for_everybody")
 def test_a_vote_is_ended_by_who_asked_and_by_editors_only(home: Home) -> None:
     with acting_as(MARIA):
         comparison = build_comparison(home)
@@ -173,6 +211,24 @@ def test_a_run_acts_for_who_started_it(home: Home, tiny_config: RunConfig, given
     assert traces(home) == [("ben", "train.start", run.id)]
 
 
+@pytest.mark.usefixtures("given")
+def test_what_is_done_counts_although_the_log_is_held_just_then(
+    home: Home, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change_label(build_run(home, Plan("finished", done=2, steps=2)), archived=True)
+    monkeypatch.setattr(audit, "_RECORD_SECONDS", 0.0)
+    with acting_as(BEN), locked(log_file(home).with_name("log.lock"), 1, "held"):
+        run = supervisor.start(home, tiny_config)
+        waits = queue.enqueue(home, tiny_config)
+    assert (run.status().state, waits.status().state) == ("running", "queued")
+    queue.remove(home, waits)
+    assert [what for _, *what in traces(home)][1:] == [
+        ["train.start", run.id],
+        ["train.start", waits.id],
+        ["queue.leave", waits.id],
+    ]
+
+
 def test_a_queued_run_acts_for_who_queued_it_whoever_looks(
     home: Home, tiny_config: RunConfig, given: list[Mapping[str, str]]
 ) -> None:
@@ -206,6 +262,7 @@ def test_a_task_acts_for_who_started_it(home: Home, given: list[Mapping[str, str
     assert traces(home) == [("maria", "compare.ask", task.id)]
 
 
+@pytest.mark.usefixtures("for_everybody")
 def test_threads_that_ask_models_act_for_who_asked(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Actor] = []
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 import signal
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,10 +15,11 @@ from filelock import FileLock
 
 from core.config import RunConfig
 from core.engine import ray_cluster, ray_rank
+from core.engine.rank_failures import failures_told, refused
 from core.engine.ray_cluster import uses_gpus
-from core.engine.ray_launch import restarts
+from core.engine.ray_launch import _outcome, restarts
 from core.engine.ray_rank import Plan, loss_note, note_loss, rank_lock, take_over, work_as_rank
-from core.errors import ConfigError, RunError
+from core.errors import ConfigError, RewardError, RunError
 from core.jobs.processes import left_after
 from core.paths import Home, write_bytes
 from core.runs.completions import read_completions, step_file
@@ -41,11 +44,13 @@ def own_token(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
+@pytest.mark.slow
 def test_two_processes_of_a_cluster_on_this_machine_train_one_run(home: Home, tiny_config: RunConfig) -> None:
     run = create_run(home, on_ray(tiny_config, **{"train.steps": 2}))
     assert worked(run, home) == 0
     assert (run.status().state, steps(run), run.checkpoint_steps()) == ("finished", [1, 2], [2])
     assert [len(read_completions(step_file(run, step))) for step in (1, 2)] == [4, 4]
+    assert not list(run.folder.rglob("*ray*")) and not (home.cache / "ray").exists()
     assert (run.adapter / "adapter_model.safetensors").is_file()
 
 
@@ -57,7 +62,7 @@ def test_a_run_goes_on_from_its_checkpoint_when_a_node_is_lost(
     monkeypatch.setenv("RAY_AUTH_TOKEN", "0" * 64)
     run = create_run(home, on_ray(tiny_config, **{"train.steps": 40, "train.save_every": 2}))
     with two_nodes() as cluster, job(run, home, {"GRPO_STUDIO_RAY_ADDRESS": cluster.address}) as process:
-        await_step(run, process, 4)
+        await_step(run, process, 5)  # by then checkpoint 4 is whole
         cluster.remove_node(next(iter(cluster.worker_nodes)), allow_graceful=False)
         cluster.add_node(num_cpus=1)
         assert process.wait(LONG) == 0
@@ -214,3 +219,47 @@ def test_only_a_process_that_is_gone_counts_as_lost(home: Home, tiny_config: Run
     gone = type("ActorDiedError", (Exception,), {"__module__": "ray.exceptions"})
     note_loss(run, {0: RuntimeError("Connection closed by peer"), 1: gone("its node has died")})
     assert loss_note(run).read_text() == "Training process 2 of the Ray cluster was lost."
+
+
+def fail(run: Run, rank: int, error: Exception) -> None:
+    with suppress(Exception), failures_told(run, rank):
+        raise error
+
+
+def test_what_another_process_has_met_already_outlives_a_takeover(home: Home, tiny_config: RunConfig) -> None:
+    run = create_run(home, tiny_config)
+    fail(run, 1, RewardError("The judge cannot be asked."))
+    take_over(run)
+    assert refused(run)
+
+
+@pytest.mark.parametrize(("error", "kept"), [(RewardError("The judge cannot be asked."), True), (OSError("x"), False)])
+def test_of_a_lost_group_only_what_the_user_has_to_mend_is_remembered(
+    error: Exception, kept: bool, home: Home, tiny_config: RunConfig
+) -> None:
+    run = create_run(home, tiny_config)
+    fail(run, 1, error)
+    note_loss(run, {1: error})
+    assert any((run.folder / "control" / "failures").glob("*")) is kept
+    assert loss_note(run).exists() is not kept
+
+
+def test_a_connection_that_is_lost_while_the_run_is_awaited_is_said(home: Home, tiny_config: RunConfig) -> None:
+    def wait(tasks: object, timeout: float) -> None:
+        raise ConnectionError("ray client connection timeout")
+
+    ray = SimpleNamespace(wait=wait, exceptions=SimpleNamespace(RayError=type("RayError", (Exception,), {})))
+    assert _outcome(ray, None, create_run(home, tiny_config)) == "The connection to the Ray cluster was lost."
+
+
+def test_what_a_killed_job_left_of_its_cluster_is_removed_and_what_another_uses_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, used = tmp_path / "grpo-ray-left", tmp_path / "grpo-ray-used"
+    for folder in (left, used):
+        folder.mkdir()
+        (folder / "in-use.lock").touch()
+    with FileLock(used / "in-use.lock"), ray_cluster._scratch() as mine:
+        assert sorted(tmp_path.iterdir()) == sorted([used, Path(mine)])
+    assert list(tmp_path.iterdir()) == [used]

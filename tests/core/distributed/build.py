@@ -25,8 +25,8 @@ class Asked:
         spread: accelerate takes processors for GPUs, since it spreads a model over nothing else.
         step: when one process does something, as that step begins; 0 for never.
         rank: which process does it.
-        act: what it does: `kill` itself, `fail` as a broken reward does, or as a user ask for `stop`, `pause`,
-            `weights`.
+        act: what it does: `kill` itself, `fail` as a broken reward does, or `note` that scores lack something, or as a
+            user ask for `stop`, `pause`, `weights`.
     """
 
     same_texts: bool = False

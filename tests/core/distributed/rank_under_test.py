@@ -25,6 +25,7 @@ TEXTS = (
     "Well: <answer>the the the the chest</answer>",
     "Give nothing.",
 )
+NOTE = "The judge gave no verdict."
 WEIGHTS = {"semantic": 0.2, "fluency": 0.2, "tags": 0.6}
 
 
@@ -63,7 +64,9 @@ def _act(run: Run, act: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if act == "fail":
         raise RewardError("The judge cannot be asked.")
-    if act == "weights":
+    if act == "note":
+        scoring.Scorer.notes = lambda self: [NOTE]
+    elif act == "weights":
         write_json(weights_request(run), WEIGHTS)
     else:
         (run.stop_request if act == "stop" else pause_request(run)).touch()

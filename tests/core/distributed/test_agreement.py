@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from core.engine import agreement
-from core.engine.agreement import by_first, shared, to_first
+from core.engine.agreement import by_first, from_all, to_first
 from core.engine.reporting import Stopped
 from core.errors import RewardError
 from core.paths import PROJECT
@@ -19,7 +19,7 @@ from core.ports import LOOPBACK, free_port
 TALK = """
 import json
 from core.engine import agreement
-from core.engine.agreement import FailedElsewhere, by_first, shared, to_first
+from core.engine.agreement import by_first, from_all, to_first
 from core.engine.reporting import Stopped
 from core.errors import RewardError
 
@@ -39,7 +39,7 @@ with agreement.joined():
         "first": agreement.is_first(),
         "decided": by_first(lambda: f"by {rank}"),
         "to_first": to_first(rank),
-        "shared": shared(rank),
+        "from_all": from_all(rank),
         "stopped": broken(Stopped()),
         "failed": broken(RewardError("The judge cannot be asked.")),
         "afterwards": by_first(lambda: rank),
@@ -74,7 +74,7 @@ def test_the_first_decides_for_all(said: list[dict[str, object]]) -> None:
 
 def test_the_first_gets_what_each_holds(said: list[dict[str, object]]) -> None:
     assert [one["to_first"] for one in said] == [[0, 1], []]
-    assert [one["shared"] for one in said] == [[0, 1], [0, 1]]
+    assert [one["from_all"] for one in said] == [[0, 1], [0, 1]]
 
 
 def test_a_stop_that_the_first_finds_reaches_all(said: list[dict[str, object]]) -> None:
@@ -88,7 +88,7 @@ def test_an_error_of_the_first_ends_the_others_without_being_told_twice(said: li
 
 def test_a_run_of_one_process_decides_for_itself() -> None:
     assert (agreement.count(), agreement.number(), agreement.is_first()) == (1, 0, True)
-    assert (by_first(lambda: 5), to_first("a"), shared("a")) == (5, ["a"], ["a"])
+    assert (by_first(lambda: 5), to_first("a"), from_all("a")) == (5, ["a"], ["a"])
 
 
 @pytest.mark.parametrize("error", [Stopped(), RewardError("The judge cannot be asked.")])

@@ -7,8 +7,7 @@ from contextlib import suppress
 import pytest
 
 from core import errors
-from core.engine.agreement import FailedElsewhere
-from core.engine.rank_failures import cause, failures_told, forget_failures, refused
+from core.engine.rank_failures import FailedElsewhere, cause, failures_told, forget_failures, refused
 from core.errors import Diverged, MissingColumn, OutOfMemory, RewardError, RunError
 from core.paths import Home
 from core.presets import preset_config

@@ -16,7 +16,7 @@ from core.runs.events import latest_metrics, read_events
 from core.runs.run import Run
 from core.training.control import forget_requests, pause_request
 from tests.core.distributed.build import Asked, begin, ended, made, work
-from tests.core.distributed.rank_under_test import WEIGHTS
+from tests.core.distributed.rank_under_test import NOTE, WEIGHTS
 
 pytestmark = pytest.mark.slow
 STEPS, SAVED = 6, 2
@@ -91,6 +91,14 @@ def test_the_error_of_one_process_is_what_the_user_reads(rank: int, home: Home, 
     assert work(run, home, Asked(step=2, rank=rank, act="fail")) == 2
     assert run.status().state == "failed"
     assert run.status().error == "The judge cannot be asked."
+
+
+def test_what_a_process_notes_of_its_scores_is_told_at_once_and_at_the_end(home: Home, config: RunConfig) -> None:
+    run = made(home, config)
+    assert work(run, home, Asked(step=3, rank=1, act="note")) == 0
+    alerts = [(e.step, e.data["message"]) for e in read_events(run.events) if e.kind == "alert"]
+    told = [(step, message) for step, message in alerts if NOTE in message]
+    assert told == [(step, f"Training process 2: {NOTE}") for step in (3, STEPS)]
 
 
 def test_a_spread_model_learns_what_copies_learn_and_goes_on_from_its_checkpoint(home: Home, config: RunConfig) -> None:

@@ -8,7 +8,7 @@ import pytest
 from accelerate.commands.config.config_args import ClusterConfig
 
 from core.config import RunConfig, with_changes
-from core.engine.launch import launch_settings
+from core.engine.accelerate_group import launch_settings
 from core.engine.sharding import sharding_settings
 from core.engine.vllm_process import environment as server_environment
 from core.errors import ConfigError

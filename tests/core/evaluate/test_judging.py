@@ -19,6 +19,7 @@ from core.evaluate.judging import GIVE_UP, judge_all, judge_endpoint_of, open_ca
 from core.evaluate.request import EvaluationRequest, JudgeSettings
 from core.evaluate.verdicts import Call, Verdict
 from core.serving.candidates import title
+from tests.build_async import run_apart
 from tests.build_endpoint import FakeEndpoint, Reply, serving
 from tests.build_evaluation import evaluated_request, made_up_answer
 from tests.build_judge import completion, filled, judging
@@ -66,7 +67,7 @@ def ask(
                 found.append(verdict)
 
     try:
-        asyncio.run(asyncio.wait_for(collect(), 60))
+        run_apart(asyncio.wait_for(collect(), 60))
     except RewardError as error:
         return found, str(error)
     return found, None
@@ -211,7 +212,7 @@ def test_what_had_come_is_given_before_the_asking_ends(server: FakeEndpoint, mon
 
     server.answer = answer
     monkeypatch.setattr(judge_asking.AskedJudge, "judged", judged)
-    verdicts = asyncio.run(asyncio.wait_for(collect(), 60))
+    verdicts = run_apart(asyncio.wait_for(collect(), 60))
     assert [(verdict.question, verdict.outcome) for verdict in verdicts] == [(0, "failed"), (1, "given")]
 
 
@@ -468,7 +469,7 @@ def test_no_question_begins_before_its_turn(server: FakeEndpoint, monkeypatch: p
             await used_up.wait()
         return len(server.requests)
 
-    assert asyncio.run(asyncio.wait_for(collect(), 60)) == 3
+    assert run_apart(asyncio.wait_for(collect(), 60)) == 3
     assert limits == [(1, 0.5)], "one every half second: never more than 120 within any minute"
 
 
@@ -516,7 +517,7 @@ def test_waiting_for_a_further_turn_takes_nothing_from_the_time_for_a_reply(monk
             deadline: float | None = turns._patience.get().limit.when()
             return deadline
 
-    assert asyncio.run(ask_twice()) is not None
+    assert run_apart(ask_twice()) is not None
     assert deadlines == [None], "nobody is given up while it waits"
 
 
@@ -538,7 +539,7 @@ def test_whoever_stops_waits_for_nobody(server: FakeEndpoint) -> None:
             await asyncio.to_thread(server.waiting.wait, 30)
         return first
 
-    assert asyncio.run(asyncio.wait_for(collect(), 20)).question == 0
+    assert run_apart(asyncio.wait_for(collect(), 20)).question == 0
     assert len(server.requests) == 2 and not server.released.is_set()
 
 
@@ -562,7 +563,7 @@ def test_prompts_are_made_when_there_is_room_for_them(server: FakeEndpoint) -> N
             await asyncio.gather(waiting, return_exceptions=True)
         return known
 
-    assert asyncio.run(collect()) == [0]
+    assert run_apart(collect()) == [0]
 
 
 def test_no_question_is_no_work(server: FakeEndpoint) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from core.access.audit import read_log
 from core.errors import ConfigError, DataError, ModelError, RunError, StorageError
 from core.export import disk
 from core.export.disk import needed_bytes
@@ -179,6 +180,8 @@ def test_an_acknowledgement_counts_for_the_report_that_was_read(home: Home, run:
     export.acknowledge()
     assert export.acknowledged
     read = export.parity_sha256
+    entry = read_log(home)[-1]
+    assert (entry.action, entry.subject, entry.details) == ("export.acknowledge", export.id, {"report": read})
     export.keep_parity(ParityReport(drift=True, seconds=1.0))
     assert not export.acknowledged
     with pytest.raises(RunError, match="compared again since"):

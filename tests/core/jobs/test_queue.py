@@ -13,7 +13,7 @@ import pytest
 
 from core.config import RunConfig, with_changes
 from core.errors import Busy, DataError, RunError, StorageError
-from core.jobs import queue, readiness, supervisor
+from core.jobs import cml_jobs, launchers, queue, readiness, supervisor
 from core.jobs.folder import JobFolder, State
 from core.locks import locked
 from core.paths import Home
@@ -170,6 +170,40 @@ def test_a_queued_run_whose_data_has_changed_fails_with_the_reason_and_the_next_
     assert [event.data["message"] for event in read_events(changed.events) if event.kind == "error"] == [
         changed.status().error
     ]
+
+
+@pytest.mark.usefixtures("held")
+@pytest.mark.parametrize(
+    ("name", "reason"), [("cml", "cmlapi is installed"), ("moon", "GRPO_STUDIO_LAUNCHER is 'moon'")]
+)
+def test_where_the_launcher_does_not_work_the_queue_stays_as_it_is_and_says_why(
+    name: str, reason: str, home: Home, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = (queue.enqueue(home, tiny_config) for _ in range(2))
+    with monkeypatch.context() as elsewhere:
+        elsewhere.delenv(cml_jobs.PROJECT_ID, raising=False)
+        elsewhere.setenv(launchers.LAUNCHER, name)
+        queue.go_on(home)
+        assert queue.start_next(home) is None
+    assert states(first, second) == ["queued", "queued"]
+    assert reason in first.summary()
+    queue.go_on(home)
+    assert states(first, second) == ["running", "queued"]
+    assert first.status().error == ""
+
+
+@pytest.mark.usefixtures("held")
+def test_a_run_does_not_say_for_ever_why_it_once_had_to_wait(
+    home: Home, tiny_config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supervisor.start(home, tiny_config)
+    waits = queue.enqueue(home, tiny_config)
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setenv(launchers.LAUNCHER, "moon")
+        queue.go_on(home)
+    assert "moon" in waits.summary()
+    queue.go_on(home)
+    assert waits.summary() == "Waiting for its turn."
 
 
 @pytest.mark.usefixtures("held")

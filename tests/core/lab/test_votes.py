@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from core.access.audit import log_file
 from core.errors import ConfigError, StorageError
 from core.lab import vote_files
 from core.lab.vote_files import Vote
@@ -135,7 +136,7 @@ def test_whatever_a_rater_is_called_the_file_lies_in_the_votes_folder(name: str,
     record_vote(home, vote(0, 1, rater=name))
     assert raters(home) == [name]
     assert only_file(home).name.isascii()
-    assert list(home.root.parent.rglob("*.jsonl")) == [only_file(home)]
+    assert set(home.root.parent.rglob("*.jsonl")) == {only_file(home), log_file(home)}
 
 
 def test_names_that_look_alike_as_file_names_have_files_of_their_own(home: Home) -> None:

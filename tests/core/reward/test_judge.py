@@ -14,6 +14,8 @@ import pytest
 from pydantic import ValidationError
 
 from core.config import JudgeConfig, RunConfig, Tags, with_changes
+from core.engine import components
+from core.engine.components import open_components
 from core.engine.judge import JudgeComponent
 from core.errors import ConfigError, RewardError
 from core.jobs.readiness import refuse_unready
@@ -240,6 +242,32 @@ def test_as_many_questions_are_under_way_as_allowed_and_no_more(server: Server, 
     server.answer = answer
     assert judge(server, cache, concurrent=2).scores([sample(str(number)) for number in range(12)]) == [1.0] * 12
     assert len(server.requests) == 12 and server.most_at_once == 2
+
+
+@pytest.mark.parametrize(("allowed", "processes", "share"), [(4, 2, 2), (1, 2, 1)])
+def test_training_processes_share_what_is_allowed_at_once(
+    allowed: int,
+    processes: int,
+    share: int,
+    server: Server,
+    home: Home,
+    cache: ScoreCache,
+    tiny_config: RunConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    together = threading.Barrier(share)
+
+    def answer(request: dict[str, Any]) -> Reply:
+        together.wait(60)
+        return verdict(5)
+
+    server.answer = answer
+    monkeypatch.setattr(components, "count", lambda: processes)
+    asked = JudgeConfig(model="m", base_url=server.url, concurrent=allowed)
+    config = tiny_config.reward.model_copy(update={"judge": asked})
+    (component,) = open_components(config, Tags(), home, cache)
+    assert component.scores([sample(str(number)) for number in range(8)]) == [1.0] * 8
+    assert server.most_at_once == share
 
 
 HEADERS = {"Retry-After-Ms": "1", "Location": "http://127.0.0.1:1/elsewhere"}

@@ -11,10 +11,11 @@ import psutil
 import pytest
 from filelock import FileLock
 
+from core.access import audit, late_records
 from core.errors import RunError, StorageError
 from core.export.store import Export, writing_alone
 from core.jobs.folder import Status
-from core.paths import Home
+from core.paths import Home, disk_full
 from core.presets import preset_config
 from core.runs.files import Size, delete_run, size_of
 from core.runs.run import Run, create_run, list_runs
@@ -80,6 +81,31 @@ def test_a_removal_that_breaks_off_shows_no_half_run_and_is_done_with_the_next(
     second.write_status(replace(second.written_status(), state="stopped"))
     delete_run(home, second)
     assert list((home.root / "trash").iterdir()) == []
+
+
+def test_on_a_full_disk_a_deleted_run_makes_room_and_its_record_waits(
+    home: Home, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_room(path: Path, *further: object) -> None:
+        raise disk_full(path.parent)
+
+    with monkeypatch.context() as full:
+        for module in (audit, late_records):
+            full.setattr(module, "write_json", no_room)
+        delete_run(home, run)
+    assert list((home.root / "trash").iterdir()) == []
+    second = create_run(home, preset_config("demo"))
+    second.write_status(Status(state="stopped"))
+    delete_run(home, second)
+    assert [entry.subject for entry in audit.read_log(home)] == [run.id, second.id]
+
+
+def test_a_run_is_removed_before_it_is_recorded(home: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a full disk the record needs the room."""
+    left: list[Path] = []
+    monkeypatch.setattr(audit, "record", lambda *_, **__: left.extend((home.root / "trash").iterdir()))
+    delete_run(home, run)
+    assert left == []
 
 
 def test_a_run_that_cannot_be_moved_is_still_there(home: Home, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import socket
 from typing import Any
 
@@ -13,6 +12,7 @@ from core.endpoints import may_connect
 from core.serving import checked_transport
 from core.serving.chat_completions import certificates, open_client
 from core.serving.checked_transport import CheckedTransport, Forbidden, proxy_for
+from tests.build_async import run_apart
 from tests.build_endpoint import serving
 
 HOSPITAL = "https://llm.hospital.example/v1"
@@ -90,7 +90,7 @@ def _post(url: str, environment: dict[str, str]) -> httpx2.Response:
         async with httpx2.AsyncClient(transport=transport, trust_env=False) as client:
             return await client.post(f"{url}/chat/completions", json={})
 
-    return asyncio.run(post())
+    return run_apart(post())
 
 
 def test_the_connection_goes_to_the_machine_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,4 +153,4 @@ def test_the_studios_own_servers_are_reached_past_any_proxy(monkeypatch: pytest.
             async with open_client(server.url, "k", 5, 0, local=True) as client:
                 return await client.post("/chat/completions", cast_to=httpx2.Response, body={})
 
-        assert asyncio.run(ask()).status_code == 200
+        assert run_apart(ask()).status_code == 200

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import socket
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from core.prompts import Message
 from core.serving.client import Answer, Decoding, Patience, ask_all, stream
 from core.serving.endpoint import Endpoint
+from tests.build_async import run_apart
 from tests.build_endpoint import DONE, FakeEndpoint, Reply, event, piece, serving, usage, whole
 
 QUESTION: list[Message] = [{"role": "user", "content": "Why?"}]
@@ -208,7 +208,7 @@ def test_many_questions_are_asked_at_once_but_not_more_than_allowed(server: Fake
     async def collect() -> dict[int, str]:
         return {key: a.text async for key, a in ask_all(server.endpoint(), questions, Decoding(), 3, HASTY)}
 
-    assert asyncio.run(collect()) == {number: f"q{number}" for number in range(12)}
+    assert run_apart(collect()) == {number: f"q{number}" for number in range(12)}
     assert server.most_at_once <= 3
 
 
@@ -219,7 +219,7 @@ def test_a_fault_of_one_question_leaves_the_others_alone(server: FakeEndpoint) -
     async def collect() -> dict[int, bool]:
         return {key: bool(a.error) async for key, a in ask_all(server.endpoint(), questions, Decoding(), 3, HASTY)}
 
-    assert asyncio.run(collect()) == {0: False, 1: True, 2: False}
+    assert run_apart(collect()) == {0: False, 1: True, 2: False}
 
 
 def test_the_key_is_in_no_picture_of_an_endpoint() -> None:

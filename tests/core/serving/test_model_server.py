@@ -15,6 +15,7 @@ from openai import OpenAI
 from core.engine.serving.app import ModelServer
 from core.engine.serving.hosting import listening, running
 from core.engine.serving.side_by_side import RowByRow
+from tests.build_async import run_apart
 from tests.build_model_server import (
     ASK,
     OTHER,
@@ -167,4 +168,4 @@ def test_many_at_once_wait_for_their_turn(url: str) -> None:
             ]
             return [reply.choices[0].finish_reason for reply in await asyncio.gather(*asked)]
 
-    assert set(asyncio.run(ask_all())) <= {"length", "stop"}
+    assert set(run_apart(ask_all())) <= {"length", "stop"}
