@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ from core.access.actors import Actor, acting_as
 from core.access.audit import MENDED, Head, log_file, read_log, record, verify, waiting
 from core.errors import AccessDenied
 from core.locks import locked
-from core.paths import Home, disk_full
+from core.paths import PROJECT, Home, disk_full
 
 MARIA = Actor("maria", "viewer", "proxy")
 
@@ -168,18 +169,20 @@ def test_the_head_names_the_last_record(home: Home) -> None:
     assert (head.count, head.hash, head.bytes) == (4, read_log(home)[-1].hash, log_file(home).stat().st_size)
 
 
-def _write(home: Home) -> None:
-    for number in range(10):
-        record(home, "vote.cast", str(number))
+_WRITER = """
+import sys
+from pathlib import Path
+from core.access.audit import record
+from core.paths import Home
+
+for number in range(10):
+    record(Home(Path(sys.argv[1])), "vote.cast", str(number))
+"""
 
 
 def test_writers_of_several_processes_make_one_chain(home: Home) -> None:
-    context = multiprocessing.get_context("forkserver")
-    writers = [context.Process(target=_write, args=(home,)) for _ in range(3)]
-    for writer in writers:
-        writer.start()
-    for writer in writers:
-        writer.join()
+    writers = [subprocess.Popen([sys.executable, "-c", _WRITER, str(home.root)], cwd=PROJECT) for _ in range(3)]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
     found = verify(home)
     assert found.whole and found.records == 30
 
