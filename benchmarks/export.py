@@ -104,7 +104,7 @@ def against_upstream(home: Home, room: Path) -> dict[str, Any]:
         for file, command, taken in zip(files, commands, seconds, strict=True):
             file.unlink(missing_ok=True)
             start = time.perf_counter()
-            subprocess.run([str(part) for part in command], capture_output=True, check=True)
+            subprocess.run([str(part) for part in command], env=_own(), capture_output=True, check=True)
             taken.append(time.perf_counter() - start)
     mine, theirs = map(statistics.median, seconds)
     found = {"studio_seconds": round(mine, 1), "llama_cpp_seconds": round(theirs, 1), "ratio": round(mine / theirs, 2)}
@@ -172,9 +172,14 @@ def _random(planned: Planned, made: torch.Tensor) -> None:
     made.normal_(std=0.02)
 
 
+def _own() -> dict[str, str]:
+    """The environment in which the studio converts by itself, whatever llama.cpp is there."""
+    return {name: value for name, value in os.environ.items() if name != "LLAMA_CPP_DIR"}
+
+
 def _child(*arguments: object) -> dict[str, float]:
     command = [sys.executable, "-m", "benchmarks.export", *map(str, arguments)]
-    found = subprocess.run(command, capture_output=True, text=True, check=True)
+    found = subprocess.run(command, env=_own(), capture_output=True, text=True, check=True)
     peaks: dict[str, float] = json.loads(found.stdout.splitlines()[-1])
     return peaks
 
