@@ -10,12 +10,15 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
+from core.access.policy import ADMINS_VARIABLE
+from core.access.ways import IDENTITY
 from core.paths import HOME_VARIABLE, PROJECT, Home
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -110,6 +113,24 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     folder = tmp_path_factory.mktemp("studio")
     found = Server(Home.open(folder / "home"), folder / "streamlit.log")
     found.start()
+    yield found
+    found.stop()
+
+
+@contextmanager
+def signed_in_server(folder: Path, admin: str, access: str = "") -> Iterator[Server]:
+    """A running studio that takes the word of a sign-in service.
+
+    Args:
+        admin: the one admin that the environment names.
+        access: what its access.toml holds.
+    """
+    found = Server(Home.open(folder / "home"), folder / "streamlit.log")
+    (found.home.root / "access.toml").write_text(access, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(IDENTITY, "proxy")
+        environment.setenv(ADMINS_VARIABLE, admin)
+        found.start()
     yield found
     found.stop()
 

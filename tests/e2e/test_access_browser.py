@@ -17,15 +17,12 @@ from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
 from core.access.audit import read_log, verify
-from core.access.policy import ADMINS_VARIABLE
-from core.access.ways import IDENTITY
 from core.export.store import Export
-from core.paths import Home
 from core.runs.run import Run, list_runs
 from tests.build_export import exportable_run, made_up_export
 from tests.build_proxy import signed_in
 from tests.build_runs import Plan, build_run
-from tests.e2e.conftest import Server, Watch
+from tests.e2e.conftest import Server, Watch, signed_in_server
 from tests.e2e.test_runs_browser import tick
 
 HOSTILE_NAME = "cleo **[x](http://evil)**"
@@ -43,15 +40,8 @@ class People:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A studio that takes the word of a sign-in service."""
-    folder = tmp_path_factory.mktemp("shared")
-    found = Server(Home.open(folder / "home"), folder / "streamlit.log")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv(IDENTITY, "proxy")
-        environment.setenv(ADMINS_VARIABLE, "ada")
-        (found.home.root / "access.toml").write_text('editors = ["ben"]\n')
-        found.start()
-    yield found
-    found.stop()
+    with signed_in_server(tmp_path_factory.mktemp("shared"), "ada", 'editors = ["ben"]\n') as found:
+        yield found
 
 
 @pytest.fixture(scope="module")

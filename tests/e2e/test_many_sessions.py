@@ -9,10 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from benchmarks.sessions import Session, session
-from core.access.policy import ADMINS_VARIABLE
-from core.access.ways import IDENTITY
 from core.compare.blind import open_vote, progress
-from core.paths import Home
 from studio.identity import USER_HEADER
 from studio.lab_state import RATER, weight_key
 from studio.output import escape
@@ -20,7 +17,7 @@ from tests.build_async import run_apart
 from tests.build_blind import build_comparison
 from tests.build_runs import Plan, add_step, build_run
 from tests.build_tables import make_draft, make_table
-from tests.e2e.conftest import Server
+from tests.e2e.conftest import Server, signed_in_server
 
 _ROWS = [{"question": f"What lowers fever {number}?", "answer": "Paracetamol."} for number in range(20)]
 _PEOPLE = 10
@@ -44,14 +41,8 @@ def nothing_failed(*sessions: Session) -> None:
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A studio that takes the word of a sign-in service."""
-    folder = tmp_path_factory.mktemp("shared")
-    found = Server(Home.open(folder / "home"), folder / "streamlit.log")
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv(IDENTITY, "proxy")
-        environment.setenv(ADMINS_VARIABLE, "person0")
-        found.start()
-    yield found
-    found.stop()
+    with signed_in_server(tmp_path_factory.mktemp("shared"), "person0") as found:
+        yield found
 
 
 def test_each_session_has_weights_of_its_own(server: Server) -> None:
