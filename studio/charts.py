@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle
 from typing import Any
 
-import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
+
+from core.training.curves import Points
 
 Option = dict[str, Any]
 
@@ -74,35 +76,31 @@ def component_colours(names: Sequence[str]) -> dict[str, str]:
     return {name: COMPONENT_COLOURS.get(name) or next(others) for name in names}
 
 
-def curves_option(
-    table: pd.DataFrame, curves: Sequence[Curve], bands: Sequence[Band] = (), axis: Axis = PLAIN
-) -> Option:
+def curves_option(table: Points, curves: Sequence[Curve], bands: Sequence[Band] = (), axis: Axis = PLAIN) -> Option:
     """Curves over the column `step`, with bands behind them."""
     series = [part for band in bands for part in _band_series(band)]
     names = [*(curve.name for curve in curves), *(band.name for band in bands)]
-    series += [_curve_series(curve, alone=len(table) == 1) for curve in curves]
-    columns: dict[str, pd.Series[Any]] = {}
+    series += [_curve_series(curve, alone=len(table["step"]) == 1) for curve in curves]
+    columns: Points = {}
     for band in bands:
         columns |= {band.low: table[band.low], band.width: table[band.high] - table[band.low]}
     columns |= {curve.column: table[curve.column] for curve in curves}
     return _option(table["step"], columns, series, names, axis)
 
 
-def stacked_option(table: pd.DataFrame, curves: Sequence[Curve], axis: Axis) -> Option:
+def stacked_option(table: Points, curves: Sequence[Curve], axis: Axis) -> Option:
     """Areas on top of each other over the column `step`."""
-    alone = len(table) == 1
+    alone = len(table["step"]) == 1
     filled = {"stack": "all", "areaStyle": {"opacity": 0.55}}
     series = [{**_curve_series(curve, alone), **filled} for curve in curves]
     columns = {curve.column: table[curve.column] for curve in curves}
     return _option(table["step"], columns, series, [curve.name for curve in curves], axis)
 
 
-def _option(
-    steps: pd.Series[Any], columns: Mapping[str, pd.Series[Any]], series: list[Option], legend: list[str], axis: Axis
-) -> Option:
+def _option(steps: NDArray[Any], columns: Points, series: list[Option], legend: list[str], axis: Axis) -> Option:
     # ECharts stacks the first column of numbers that it meets, so the step must come last.
-    source = {name: pa.array(axis.scale * values.to_numpy(), from_pandas=True) for name, values in columns.items()}
-    source["step"] = pa.array(steps.to_numpy())
+    source = {name: pa.array(axis.scale * values.astype(float), from_pandas=True) for name, values in columns.items()}
+    source["step"] = pa.array(steps)
     ends = {name: value for name, value in (("min", axis.low), ("max", axis.high)) if value is not None}
     found: Option = {
         "animation": False,
@@ -114,7 +112,7 @@ def _option(
             "type": "value",
             "min": "dataMin",
             # a single step needs an axis that does not end where it begins
-            "max": int(steps.iloc[0]) + 1 if len(steps) == 1 else "dataMax",
+            "max": int(steps[0]) + 1 if len(steps) == 1 else "dataMax",
             "minInterval": 1,
             "axisPointer": {"label": {"precision": 0}},
             "splitLine": {"show": False},

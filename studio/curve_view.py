@@ -12,7 +12,7 @@ import pandas as pd
 
 from core.runs.events import Validation
 from core.training.best import Best
-from core.training.curves import stretch
+from core.training.curves import Points, stretch
 from studio.feed import RunFeed, WeightsChange
 from studio.settings import CHART_POINTS
 
@@ -65,13 +65,15 @@ class View:
         return self._rows * self.stretch
 
     @cached_property
-    def table(self) -> pd.DataFrame:
+    def table(self) -> Points:
         """The steps, one row a point: `step`, and for each of `columns` its mean, `<column> low`, `<column> high` and
         `<column> mean`, the running mean, to which the steps before the first one belong as well."""
-        found = self.feed.frame(self._lead, self.last, CHART_POINTS, self.columns)
-        means = found[list(self.columns)].rolling(self._rows, min_periods=1).mean().add_suffix(" mean")
-        wide = pd.concat([found, means], axis=1)
-        return wide[wide["step"] >= self.first].reset_index(drop=True)
+        found = self.feed.points(self._lead, self.last, CHART_POINTS, self.columns)
+        values = pd.DataFrame(np.column_stack([found[name] for name in self.columns]))
+        means = values.rolling(self._rows, min_periods=1).mean().to_numpy()
+        found |= {f"{name} mean": mean for name, mean in zip(self.columns, means.T, strict=True)}
+        drawn = found["step"] >= self.first
+        return {name: column[drawn] for name, column in found.items()}
 
     @cached_property
     def validations(self) -> list[Validation]:

@@ -14,14 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 
 from core.errors import StudioError
 from core.runs.events import Event, EventTail, Metrics, Validation
 from core.runs.run import Run
 from core.training.coach_reader import Milestones
-from core.training.curves import CurveReader, CurveReplay, has_curves, rebuild
+from core.training.curves import CurveReader, CurveReplay, Points, rebuild
 from studio import collector
 
 _KEPT_NOTES = 50
@@ -53,14 +52,20 @@ class RunFeed:
 
     Attributes:
         notes: the newest alerts and errors.
+        last_step: the newest step; 0 before the first.
+        last_step_time: when it ended, in seconds since 1970; 0 before the first.
+        components: those of the reward; none before the first step.
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
         self._lock = threading.Lock()
         self._maker: threading.Thread | None = None
-        self._begin(EventTail(run.milestones), CurveReader(run.curves))
+        self._of_run = CurveReader(run.curves)
+        self._begin(EventTail(run.milestones), self._of_run)
         self._older: _OlderRun | None = None
+        self.last_step, self.last_step_time = 0, 0.0
+        self.components: tuple[str, ...] = ()
 
     def _begin(self, tail: EventTail, curves: CurveReader) -> None:
         self._tail, self._curves = tail, curves
@@ -70,16 +75,18 @@ class RunFeed:
     def update(self) -> RunFeed:
         """Take in what the job has written since the last call."""
         with self._lock:
-            if not has_curves(self._run):
+            if not self._of_run.begun:
                 self._do_without()
             elif self._older is not None:
                 self._older = None
-                self._begin(EventTail(self._run.milestones), CurveReader(self._run.curves))
+                self._begin(EventTail(self._run.milestones), self._of_run)
             new = self._tail.read()
             for event in new:
                 if self._older is not None:
                     self._older.take(event)
                 self._take(event)
+            self.last_step, self.last_step_time = self._curves.newest()
+            self.components = self._curves.components
         if len(new) >= _MANY:
             collector.leave_out_what_is_there()
         return self
@@ -99,21 +106,6 @@ class RunFeed:
         """Of the reward's weights, likewise."""
         return [WeightsChange(step, weights) for step, weights in self._milestones.changes.items()]
 
-    @property
-    def last_step(self) -> int:
-        """The newest step; 0 before the first."""
-        return self._curves.last_step
-
-    @property
-    def components(self) -> tuple[str, ...]:
-        """The components of the reward; none before the first step."""
-        return self._curves.components
-
-    @property
-    def last_step_time(self) -> float:
-        """When the last training step ended, in seconds since 1970."""
-        return self._curves.ended()
-
     def earliest(self, count: int) -> list[Metrics]:
         """The metrics of the first `count` steps, in order."""
         return self._curves.metrics(1, count)
@@ -123,13 +115,13 @@ class RunFeed:
         last = self.last_step
         return self._curves.metrics(last - count + 1, last)
 
-    def frame(self, first: int, last: int, points: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
-        """Steps as a table of about `points` rows; see `CurveReader.frame`."""
-        return self._curves.frame(first, last, points, columns)
+    def points(self, first: int, last: int, points: int, columns: Sequence[str]) -> Points:
+        """Steps as columns of about `points` rows; see `CurveReader.points`."""
+        return self._curves.points(first, last, points, columns)
 
     def rewards(self, points: int) -> list[float]:
         """The mean reward over the whole run in about so many points."""
-        rewards: list[float] = self.frame(1, self.last_step, points, ["reward"])["reward"].tolist()
+        rewards: list[float] = self.points(1, self.last_step, points, ["reward"])["reward"].tolist()
         return rewards
 
     def _do_without(self) -> None:
@@ -140,7 +132,7 @@ class RunFeed:
             self._maker = threading.Thread(target=self._make_curves, daemon=True)
             self._maker.start()
             self._maker.join(_PATIENCE_SECONDS)
-        if not self.preparing and not has_curves(self._run):
+        if not self.preparing and not self._of_run.begun:
             self._older = _OlderRun()
             self._begin(EventTail(self._run.events), CurveReader(self._older.folder))
 

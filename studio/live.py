@@ -95,9 +95,8 @@ def _turn(waiting: Sequence[Run], run: Run) -> str:
     return {0: "It is the next to start.", 1: "1 run waits before it."}.get(before, f"{before} runs wait before it.")
 
 
-def tiles(run: Run) -> None:
+def _tiles(feed: RunFeed) -> None:
     """Four numbers: where the reward and the format stand against the start, and what a step costs."""
-    feed = feed_of(run)
     steps = feed.last_step
     if not steps:
         return
@@ -161,9 +160,9 @@ def step_seconds(run: Run) -> float:
 def curves(run: Run, window: int | None) -> None:
     """The numbers and curves of the run, step by step."""
     feed = feed_of(run)
-    tiles(run)
+    _tiles(feed)
     if feed.last_step:
-        run_panels.groups(run, window)
+        run_panels.groups(run, feed, window)
     elif feed.preparing:
         st.caption("An earlier version has written this run. Its curves are being made from its log.")
     else:

@@ -150,10 +150,10 @@ def _history(run: Run, group: Group, tags: Tags) -> None:
 
 def history_option(seen: pd.DataFrame) -> Option:
     """What a question's answers earned at each step at which it came; of very many steps the newest."""
-    table = seen.tail(CHART_POINTS).astype(float)
+    table = {str(name): column.to_numpy() for name, column in seen.tail(CHART_POINTS).items()}
     band = Band("low", "high", "lowest to highest answer", TEAL)
-    option = curves_option(table.astype({"step": int}), [Curve("mean", "mean", TEAL)], [band])
-    option["series"][-1]["showSymbol"] = len(table) <= _SINGLE_POINTS
+    option = curves_option(table, [Curve("mean", "mean", TEAL)], [band])
+    option["series"][-1]["showSymbol"] = len(seen) <= _SINGLE_POINTS
     return option
 
 

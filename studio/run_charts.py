@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import component_title
 from studio.charts import (
@@ -36,7 +38,7 @@ _GIB = Axis("%.2f GiB", "{value} GiB", low=0, scale=2**-30)
 def reward(view: View) -> Option | None:
     """The total reward: each step, its running mean, the spread inside the groups, and the validation questions."""
     mean, spread = view.table["reward mean"], view.table["reward_std mean"]
-    table = view.table.assign(**{"spread from": mean - spread, "spread to": mean + spread})
+    table = {**view.table, "spread from": mean - spread, "spread to": mean + spread}
     bands = [Band("spread from", "spread to", "spread inside a group", TEAL)]
     curves = [Curve("reward mean", f"mean of {view.smoothed:,} steps", TEAL)]
     if view.stretch == 1:
@@ -111,9 +113,9 @@ def learning_rate(view: View) -> Option | None:
 def length(view: View) -> Option | None:
     """Tokens of the completions: mean, shortest to longest."""
     bands, curves = [], [Curve("completion_tokens mean", "mean", INDIGO)]
-    if view.table["longest"].notna().any():
+    if _known(view, "longest"):
         bands.append(Band("shortest mean", "longest mean", "shortest to longest", INDIGO))
-    if view.table["ended_tokens"].notna().any():
+    if _known(view, "ended_tokens"):
         curves.append(Curve("ended_tokens mean", "mean of those that ended by themselves", ROSE, dashed=True))
     return curves_option(view.table, curves, bands, Axis("%.0f", low=0))
 
@@ -145,8 +147,12 @@ def host_memory(view: View) -> Option | None:
 
 def _lines(view: View, axis: Axis, *curves: Curve) -> Option | None:
     """Curves, when any of them is known at any step."""
-    known = any(view.table[curve.column].notna().any() for curve in curves)
+    known = any(_known(view, curve.column) for curve in curves)
     return curves_option(view.table, curves, axis=axis) if known else None
+
+
+def _known(view: View, column: str) -> bool:
+    return not np.isnan(view.table[column]).all()
 
 
 def _mark_changes(option: Option | None, view: View) -> Option | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from core.reward.formula import VALIDITY
@@ -15,9 +15,11 @@ from core.training.best import Best, read_best
 from core.training.fields import label
 from studio import charts, run_charts
 from studio.curve_view import View
-from studio.feed import feed_of
+from studio.feed import RunFeed
 
 _HEIGHT, _TALL = 230, 320
+_LEAST_WIDTH = 320
+"""Of a chart beside another, in pixels; where there is less room they stand under each other."""
 _SHOWN_VALIDATIONS = 100
 _KEPT_GROUPS = 16
 """Groups of charts that are kept made, for everybody who looks at the same runs."""
@@ -163,9 +165,8 @@ GROUPS: dict[str, tuple[Panel, ...]] = {
 }
 
 
-def groups(run: Run, window: int | None) -> None:
+def groups(run: Run, feed: RunFeed, window: int | None) -> None:
     """The charts of the group that is open, and with the first the table of validations."""
-    feed = feed_of(run)
     tabs = st.tabs(list(GROUPS), key="curve_group", on_change="rerun")
     for tab, (name, panels) in zip(tabs, GROUPS.items(), strict=True):
         if tab.open:
@@ -173,7 +174,7 @@ def groups(run: Run, window: int | None) -> None:
             with tab:
                 _panels(panels, _made_once(run, name, view))
                 if name == "Reward":
-                    validations(view)
+                    validations(run, view)
 
 
 def _made_once(run: Run, name: str, view: View) -> Sequence[charts.Option | None]:
@@ -202,26 +203,25 @@ def _panels(panels: tuple[Panel, ...], options: Sequence[charts.Option | None]) 
     for panel, option in drawn:
         if panel.wide and option is not None:
             _chart(panel, option, _TALL)
-    narrow = [(panel, option) for panel, option in drawn if option is not None and not panel.wide]
-    for start in range(0, len(narrow), 2):
-        for column, (panel, option) in zip(st.columns(2), narrow[start : start + 2], strict=False):
-            with column:
+    with st.grid(2, min_column_width=_LEAST_WIDTH):
+        for panel, option in drawn:
+            if option is not None and not panel.wide:
                 _chart(panel, option, _HEIGHT)
-    for panel, option in drawn:
-        if option is None:
-            st.caption(f"{panel.title}: {panel.absent}")
+    absent = [f"{panel.title}: {panel.absent}" for panel, option in drawn if option is None]
+    if absent:
+        st.caption("  \n".join(absent))
 
 
 def _chart(panel: Panel, option: charts.Option, height: int) -> None:
+    """A chart under its title and how to read it: every element that a part of a page redraws costs all who watch."""
     with st.container(border=True, height="stretch"):
-        st.markdown(f"**{panel.title}**")
+        st.markdown(f"**{panel.title}**  \n:small[:gray[{panel.reading}]]")
         st.echarts_chart(option, height=height, key=f"chart {panel.title}", alt=f"{panel.title} by step")
-        st.caption(panel.reading)
 
 
-def validations(view: View) -> None:
+def validations(run: Run, view: View) -> None:
     """Every validation as a row, the newest first."""
-    found = view.feed.validations[-_SHOWN_VALIDATIONS:][::-1]
+    found = view.feed.validations
     if not found:
         st.caption(
             "Validation: this run has not answered validation questions yet. They are answered every few steps when "
@@ -229,26 +229,17 @@ def validations(view: View) -> None:
         )
         return
     st.markdown("**Validation questions**")
-    frame = pd.DataFrame(
-        {
-            "Step": [each.step for each in found],
-            "Mean reward": [each.reward for each in found],
-            "Well-formed": [100 * each.well_formed for each in found],
-            **{component_title(name): [each.components.get(name) for each in found] for name in found[0].components},
-            "Questions": [each.rows for each in found],
-            "Kept as": ["best" if view.best and each.step == view.best.step else "" for each in found],
-        }
-    )
+    newest = found[-1]
     score = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
-        frame,
+        _validation_rows(str(run.folder), len(found), newest.step, newest.reward, view.best, view),
         hide_index=True,
         key="validations",
         alt="Validation questions by step",
         column_config={
             "Mean reward": score,
             "Well-formed": st.column_config.NumberColumn(format="%.0f %%"),
-            **dict.fromkeys(map(component_title, found[0].components), score),
+            **dict.fromkeys(map(component_title, newest.components), score),
         },
     )
     if view.best:
@@ -256,3 +247,21 @@ def validations(view: View) -> None:
             f"The adapter after step {view.best.step:,} did best on the validation questions, by the weights that the "
             f"run started with (mean reward {view.best.reward:.3f}), and is kept as the best one."
         )
+
+
+@st.cache_resource(max_entries=_KEPT_GROUPS, show_spinner=False)
+def _validation_rows(
+    folder: str, count: int, newest_step: int, newest_reward: float, best: Best | None, _view: View
+) -> pa.Table:
+    """The rows of the validations; made again only when there is another one, or another best one."""
+    found = _view.feed.validations[-_SHOWN_VALIDATIONS:][::-1]
+    return pa.table(
+        {
+            "Step": [each.step for each in found],
+            "Mean reward": [each.reward for each in found],
+            "Well-formed": [100 * each.well_formed for each in found],
+            **{component_title(name): [each.components.get(name) for each in found] for name in found[0].components},
+            "Questions": [each.rows for each in found],
+            "Kept as": ["best" if best and each.step == best.step else "" for each in found],
+        }
+    )

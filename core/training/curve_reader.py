@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,6 +27,9 @@ from core.training.curve_files import (
     stats_of,
 )
 
+Points = dict[str, NDArray[Any]]
+"""Columns of a table by their names, all of one length."""
+
 
 class CurveReader:
     """Reads the curves of a run while its job writes them, or after; a run without any reads as one without a step."""
@@ -45,6 +49,11 @@ class CurveReader:
         return self._columns
 
     @property
+    def begun(self) -> bool:
+        """Whether there are curves that this version can read."""
+        return self.columns is not NO_COLUMNS
+
+    @property
     def components(self) -> tuple[str, ...]:
         """The components of the run's reward."""
         return self.columns.components
@@ -60,10 +69,10 @@ class CurveReader:
         names = self.columns.names
         return [self._metrics(dict(zip(names, row, strict=True))) for row in rows[rows[:, 0] > 0].tolist()]
 
-    def ended(self) -> float:
-        """When the newest step ended, in seconds since 1970; 0 before the first."""
+    def newest(self) -> tuple[int, float]:
+        """The newest step and when it ended, in seconds since 1970; zeros before the first."""
         last = self.last_step
-        return float(self._rows(last, last)[0, 1]) if last else 0.0
+        return last, float(self._rows(last, last)[0, 1]) if last else 0.0
 
     def frame(self, first: int, last: int, points: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The steps from `first` to `last`, both included, in at most `points` rows and one or two.
@@ -74,21 +83,23 @@ class CurveReader:
         Args:
             columns: those that are wanted; all by default. One that the run has not measured is NaN.
         """
+        return pd.DataFrame(self.points(first, last, points, columns))
+
+    def points(self, first: int, last: int, points: int, columns: Sequence[str] | None = None) -> Points:
+        """The columns of `frame`, each of shape (rows,): what redraws often does without the cost of a table."""
         first, last = max(first, 1), min(last, self.last_step)
         places = {name: place for place, name in enumerate(self.columns.names)}
         names = [name for name in columns or places if name != "step"]
         known = [name for name in names if name in places]
         wanted = [places[name] for name in ("step", *known)]
         stats = self._stretches(first, last, stretch(first, last, points), wanted)
-        found: dict[str, NDArray[np.generic]] = {"step": stats[:, 3, 0].astype(np.int64)}
+        counts, sums, low, high = stats.transpose(1, 2, 0)
+        values = np.where(counts == 0, np.nan, [sums / np.maximum(counts, 1), low, high])
+        found: Points = {"step": stats[:, 3, 0].astype(np.int64)}
         for name in names:
-            values = stats[:, :, 1 + known.index(name)] if name in known else np.zeros((len(stats), 4))
-            counts, sums, low, high = values.T
-            unknown = counts == 0
-            found[name] = np.where(unknown, np.nan, sums / np.maximum(counts, 1))
-            found[f"{name} low"] = np.where(unknown, np.nan, low)
-            found[f"{name} high"] = np.where(unknown, np.nan, high)
-        return pd.DataFrame(found)
+            of_name = values[:, 1 + known.index(name)] if name in known else np.full((3, len(stats)), np.nan)
+            found |= dict(zip((name, f"{name} low", f"{name} high"), of_name, strict=True))
+        return found
 
     def _stretches(self, first: int, last: int, width: int, wanted: Sequence[int]) -> Stats:
         """The stretches that have a step, from whole ones of a coarser level, and single steps at both ends."""

@@ -22,7 +22,7 @@ from core.runs.completions import step_file
 from core.runs.events import Event, Metrics, copy_milestones, each_event
 from core.runs.run import Run
 from core.training.curve_files import Columns
-from core.training.curve_reader import CurveReader, stretch
+from core.training.curve_reader import CurveReader, Points, stretch
 from core.training.curve_writer import CurveWriter
 from core.training.groups import GroupWriter
 
@@ -30,6 +30,7 @@ __all__ = [
     "CurveReader",
     "CurveReplay",
     "CurveWriter",
+    "Points",
     "has_curves",
     "logged_components",
     "metrics_of",
@@ -125,7 +126,7 @@ def opened(run: Run) -> Iterator[CurveReader]:
 
 def has_curves(run: Run) -> bool:
     """Whether there are curves that this version can read."""
-    return Columns.read(run.curves) is not None
+    return CurveReader(run.curves).begun
 
 
 def logged_components(run: Run) -> tuple[str, ...]:

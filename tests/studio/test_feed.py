@@ -19,7 +19,7 @@ from tests.build_runs import Plan, add_step, build_run
 
 
 def steps(feed: RunFeed) -> list[int]:
-    found: list[int] = feed.update().frame(1, feed.last_step, 1000, ["reward"])["step"].tolist()
+    found: list[int] = feed.update().points(1, feed.last_step, 1000, ["reward"])["step"].tolist()
     return found
 
 

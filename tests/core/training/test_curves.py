@@ -87,7 +87,7 @@ def test_a_single_step_is_a_whole_curve(tmp_path: Path) -> None:
 def test_a_run_without_a_step_reads_as_empty(tmp_path: Path) -> None:
     for folder in (tmp_path / "none", tmp_path / "new"):
         reader = CurveReader(folder)
-        assert (reader.last_step, reader.metrics(1, 10), reader.ended()) == (0, [], 0.0)
+        assert (reader.metrics(1, 10), reader.newest()) == ([], (0, 0.0))
         assert reader.frame(1, 0, 100, ["reward"]).empty
         CurveWriter(tmp_path / "new", COMPONENTS)
 
@@ -102,7 +102,7 @@ def test_metrics_come_back_as_they_were(tmp_path: Path) -> None:
         writer.append(step, WEIGHTS, ended=50.0 + step.step)
     reader = CurveReader(tmp_path / "curves")
     assert repr(reader.metrics(1, 2)) == repr(written)  # NaN is not equal to itself
-    assert reader.ended() == 52.0
+    assert reader.newest()[1] == 52.0
     assert reader.components == COMPONENTS
 
 
