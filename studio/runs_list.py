@@ -28,9 +28,10 @@ _SEARCH, _STATES, _TAGS, _ARCHIVED = "runs.search", "runs.states", "runs.tags", 
 
 def look(home: Home) -> list[RunLine]:
     """Every run in one line, the newest first; a run is read again only when one of its files has changed."""
-    runs = list_runs(home)
-    _give_curves(runs)
-    return lines_of(runs)
+    lines = lines_of(list_runs(home))
+    if _give_curves([line.run for line in lines if line.first is None]):
+        return lines_of([line.run for line in lines])
+    return lines
 
 
 def lines_of(runs: Sequence[Run]) -> list[RunLine]:
@@ -47,12 +48,18 @@ def _present(line: RunLine) -> RunLine:
     return replace(line, status=line.run.status()) if line.status.state in _MAY_CHANGE_ALONE else line
 
 
-def _give_curves(runs: Sequence[Run]) -> None:
-    """Make the curves of some runs that an earlier version wrote without; the others get theirs at later looks."""
-    without = (run for run in runs if not has_curves(run) and 0 < _log_bytes(run) < _SMALL_LOG_BYTES)
-    for run, _ in zip((run for run in without if not run.status().live), range(_MOST_REBUILT), strict=False):
+def _give_curves(runs: Sequence[Run]) -> bool:
+    """Make the curves of some runs that an earlier version wrote without; the others get theirs at later looks.
+
+    Returns:
+        Whether there were any to make.
+    """
+    older = (run for run in runs if not has_curves(run) and 0 < _log_bytes(run) < _SMALL_LOG_BYTES)
+    made = [run for run, _ in zip((run for run in older if not run.status().live), range(_MOST_REBUILT), strict=False)]
+    for run in made:
         with suppress(StudioError):  # they are only missing in the list
             rebuild(run)
+    return bool(made)
 
 
 def _log_bytes(run: Run) -> int:

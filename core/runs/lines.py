@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from pathlib import Path
 from core.config import RunConfig
 from core.errors import StudioError
 from core.jobs.folder import State, Status
-from core.runs.labels import Label, label_file, read_label
+from core.runs.labels import Label, read_label
 from core.runs.run import Run
 from core.training.best import read_best
 from core.training.curves import CurveReader, has_curves
@@ -19,6 +20,7 @@ COMPARED_STEPS = 10
 """Over how many steps the mean rewards at the start and at the end are taken, at most."""
 
 Stamp = tuple[int, ...]
+_TICK_NS = 20_000_000
 _BEGINNING = r"(?<![a-z0-9])"
 """Before the first letter of a word; every character begins a word where words are written without spaces."""
 
@@ -90,14 +92,20 @@ def _mean(curves: CurveReader, first: int, last: int) -> float | None:
 
 
 def stamp_of(run: Run) -> Stamp:
-    """Changes whenever anything that a line tells may have changed, but for a process that is gone without a word."""
-    files = (run.config_file, run.folder / "status.json", label_file(run), run.curves / "columns.json", run.best)
-    return tuple(map(_changed, files))
+    """Changes whenever anything that a line tells may have changed, but for a process that is gone without a word.
+
+    What lies in the run's folder is replaced by renaming, which changes the time of the folder: so one look is enough
+    for the settings, the status, the label and the best adapter. The clock of a file system ticks a few milliseconds at
+    a time; what is as young as that may change again unseen, and gets a stamp that never comes again.
+    """
+    changed = _changed(run.folder), _changed(run.curves)
+    now = time.time_ns()
+    return (*changed, now) if now - max(changed) < _TICK_NS else changed
 
 
-def _changed(file: Path) -> int:
+def _changed(folder: Path) -> int:
     try:
-        return file.stat().st_mtime_ns
+        return folder.stat().st_mtime_ns
     except FileNotFoundError:
         return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +65,15 @@ class CurveReader:
 
     def metrics(self, first: int, last: int) -> list[Metrics]:
         """What was measured at the steps from `first` to `last`, both included: a few hundred at most."""
-        rows = self._rows(max(first, 1), last)
-        names = self.columns.names
-        return [self._metrics(dict(zip(names, row, strict=True))) for row in rows[rows[:, 0] > 0].tolist()]
+        columns = self.columns
+        rows = self._rows(columns, max(first, 1), last)
+        return [_metrics(columns, row) for row in rows[rows[:, 0] > 0].tolist()]
 
     def newest(self) -> tuple[int, float]:
         """The newest step and when it ended, in seconds since 1970; zeros before the first."""
-        last = self.last_step
-        return last, float(self._rows(last, last)[0, 1]) if last else 0.0
+        columns = self.columns
+        last = last_step(self._folder, columns)
+        return last, float(self._rows(columns, last, last)[0, 1]) if last else 0.0
 
     def frame(self, first: int, last: int, points: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The steps from `first` to `last`, both included, in at most `points` rows and one or two.
@@ -87,12 +88,13 @@ class CurveReader:
 
     def points(self, first: int, last: int, points: int, columns: Sequence[str] | None = None) -> Points:
         """The columns of `frame`, each of shape (rows,): what redraws often does without the cost of a table."""
-        first, last = max(first, 1), min(last, self.last_step)
-        places = {name: place for place, name in enumerate(self.columns.names)}
+        read = self.columns
+        first, last = max(first, 1), min(last, last_step(self._folder, read))
+        places = {name: place for place, name in enumerate(read.names)}
         names = [name for name in columns or places if name != "step"]
         known = [name for name in names if name in places]
         wanted = [places[name] for name in ("step", *known)]
-        stats = self._stretches(first, last, stretch(first, last, points), wanted)
+        stats = self._stretches(read, wanted, first, last, stretch(first, last, points))
         counts, sums, low, high = stats.transpose(1, 2, 0)
         values = np.where(counts == 0, np.nan, [sums / np.maximum(counts, 1), low, high])
         found: Points = {"step": stats[:, 3, 0].astype(np.int64)}
@@ -101,15 +103,15 @@ class CurveReader:
             found |= dict(zip((name, f"{name} low", f"{name} high"), of_name, strict=True))
         return found
 
-    def _stretches(self, first: int, last: int, width: int, wanted: Sequence[int]) -> Stats:
+    def _stretches(self, columns: Columns, wanted: Sequence[int], first: int, last: int, width: int) -> Stats:
         """The stretches that have a step, from whole ones of a coarser level, and single steps at both ends."""
         level = _level(width)
         whole = FACTOR**level
         begin = -(-(first - 1) // whole)
-        middle = read_stats(self._folder, self.columns, level, begin, last // whole)
+        middle = read_stats(self._folder, columns, level, begin, last // whole)
         end = begin + len(middle)  # the last may be missing, when a writer was killed before it came to them
-        head = self._rows(first, min(begin * whole, last))
-        tail = self._rows(max(end * whole + 1, first), last)
+        head = self._rows(columns, first, min(begin * whole, last))
+        tail = self._rows(columns, max(end * whole + 1, first), last)
         parts = np.concatenate([stats_of(head), middle, stats_of(tail)])[:, :, wanted]
         steps = np.concatenate(
             [first + np.arange(len(head)), 1 + whole * np.arange(begin, end), end * whole + 1 + np.arange(len(tail))]
@@ -118,16 +120,19 @@ class CurveReader:
         stats = merged(parts, starts)
         return stats[stats[:, 0, 0] > 0]
 
-    def _rows(self, first: int, last: int) -> Rows:
+    def _rows(self, columns: Columns, first: int, last: int) -> Rows:
         """The records of steps; zeros where nothing was logged."""
-        return read_steps(self._folder, self.columns, first - 1, last)
+        return read_steps(self._folder, columns, first - 1, last)
 
-    def _metrics(self, values: Mapping[str, float]) -> Metrics:
-        scores = {name: values[f"score {name}"] for name in self.components}
-        shares = {name: values[f"effective {name}"] for name in (*self.components, VALIDITY)}
-        varied = any(map(math.isfinite, shares.values()))
-        numbers = {name: values.get(name, math.nan) for name in NUMBERS}
-        return Metrics(step=int(values["step"]), components=scores, effective=shares if varied else {}, **numbers)
+
+def _metrics(columns: Columns, row: Sequence[float]) -> Metrics:
+    """What one record says."""
+    values = dict(zip(columns.names, row, strict=True))
+    scores = {name: values[f"score {name}"] for name in columns.components}
+    shares = {name: values[f"effective {name}"] for name in (*columns.components, VALIDITY)}
+    varied = any(map(math.isfinite, shares.values()))
+    numbers = {name: values.get(name, math.nan) for name in NUMBERS}
+    return Metrics(step=int(values["step"]), components=scores, effective=shares if varied else {}, **numbers)
 
 
 def stretch(first: int, last: int, points: int) -> int:

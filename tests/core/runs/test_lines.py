@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 
 from core.config import with_changes
@@ -9,11 +14,11 @@ from core.paths import Home, write_json
 from core.presets import preset_config
 from core.runs.completions import held_out
 from core.runs.labels import change_label, label_file
-from core.runs.lines import RunLine, Search, all_tags, line_of, stamp_of
+from core.runs.lines import RunLine, Search, Stamp, all_tags, line_of, stamp_of
 from core.runs.results import results_of
 from core.runs.run import Run, create_run
 from core.training.best import Best, keep_best
-from core.training.curves import metrics_of
+from core.training.curves import CurveWriter, metrics_of
 from tests.build_runs import Plan, add_step, build_run
 
 
@@ -95,18 +100,36 @@ def test_tags_are_listed_once_whatever_their_case(line: RunLine, home: Home) -> 
     assert all_tags([line, line_of(other)]) == ["ant", "best", "Ward 7"]
 
 
-def test_the_stamp_of_a_run_changes_with_everything_its_line_tells(home: Home) -> None:
+def settled_stamp(run: Run) -> Stamp:
+    """The stamp of a run that nothing has changed for years."""
+    for folder in (run.folder, run.curves):
+        os.utime(folder, (1e9, 1e9))
+    return stamp_of(run)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda run: add_step(run, 4),
+        lambda run: change_label(run, title="new"),
+        lambda run: keep_best(run, Best(3, 0.5, 1.0), lambda folder: None),
+        lambda run: run.write_status(replace(run.written_status(), state="finished")),
+        lambda run: (shutil.rmtree(run.curves), CurveWriter(run.curves, ["another"])),
+    ],
+    ids=["a step", "the label", "the best adapter", "the state", "other components"],
+)
+def test_the_stamp_of_a_run_changes_with_everything_its_line_tells(home: Home, change: Callable[[Run], object]) -> None:
     run = build_run(home, Plan("running", done=3))
-    stamps = [stamp_of(run)]
-    add_step(run, 4)
-    stamps.append(stamp_of(run))
+    former = settled_stamp(run)
+    assert stamp_of(run) == former
+    change(run)
+    assert stamp_of(run) != former
+
+
+def test_what_has_just_changed_has_a_stamp_that_never_comes_again(home: Home) -> None:
+    run = build_run(home, Plan("running", done=3))
     change_label(run, title="new")
-    stamps.append(stamp_of(run))
-    keep_best(run, Best(4, 0.5, 1.0), lambda folder: None)
-    stamps.append(stamp_of(run))
-    keep_best(run, Best(4, 0.6, 1.0), lambda folder: None)
-    stamps.append(stamp_of(run))
-    assert len(set(stamps)) == len(stamps)
+    assert stamp_of(run) != stamp_of(run)
 
 
 def test_results_are_those_of_the_last_steps_the_best_validation_and_the_held_out_questions(home: Home) -> None:
