@@ -3,8 +3,9 @@
 import streamlit as st
 
 from core.errors import StudioError
+from core.runs.lines import present_lines
 from core.runs.run import list_runs
-from studio import output, run_actions, run_heading, run_view, runs_list, settings, state, train_form
+from studio import output, run_actions, run_heading, run_view, settings, state, train_form
 
 home = settings.open_home()
 run_actions.go_on(home)
@@ -14,7 +15,7 @@ try:
     run = state.chosen_run(home)
 except StudioError as error:
     missing = error
-lines = runs_list.lines_of(list_runs(home))
+lines = present_lines(list_runs(home))
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
     st.title("Train" if run else "New training run", anchor=False)

@@ -19,6 +19,7 @@ GREY = "#8a94a0"
 COMPONENT_COLOURS = {"semantic": INDIGO, "fluency": AMBER, "tags": TEAL}
 OTHER_COLOURS = (ROSE, "#7a8b12", "#3b82b8", "#8d6748", "#8a5cc2")
 """Of custom rewards and the judge, in their order, over again when there are more."""
+_LEGEND = {"type": "scroll", "top": 0, "left": 0, "itemWidth": 14, "itemHeight": 8, "icon": "roundRect"}
 _ZOOMED_ROWS = 100
 """From so many rows on a chart can be zoomed: there is something to see that the whole of it hides."""
 
@@ -106,7 +107,7 @@ def _option(steps: NDArray[Any], columns: Points, series: list[Option], legend: 
         "animation": False,
         "dataset": {"source": pa.table(source)},
         "grid": {"left": 8, "right": 16, "top": 34, "bottom": 8, "containLabel": True},
-        "legend": {"top": 0, "left": 0, "itemWidth": 14, "itemHeight": 8, "icon": "roundRect", "data": legend},
+        "legend": {**_LEGEND, "data": legend},
         "tooltip": {"trigger": "axis", "valueFormatter": axis.tooltip},
         "xAxis": {
             "type": "value",

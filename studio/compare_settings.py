@@ -11,11 +11,11 @@ from core.config import RunConfig
 from core.errors import StudioError
 from core.paths import Home
 from core.presets import preset_config
-from core.runs.lines import RunLine
+from core.runs.lines import RunLine, present_lines
 from core.runs.run import find_run, list_runs
 from core.serving.candidates import Candidate
 from core.serving.client import Decoding
-from studio import compare_state, output, runs_list, state, words
+from studio import compare_state, output, state, words
 from studio.compare_open import Opened
 
 _TEMPERATURE, _TOP_P, _MAX_TOKENS, _SEED = (
@@ -52,7 +52,7 @@ def choose(home: Home, candidates: Sequence[Candidate], opened: Opened | None) -
         opened: what is open, whose sampling and run the widgets start from.
     """
     _begin(opened.request.decoding if opened else Decoding())
-    titles = _titles(runs_list.lines_of(list_runs(home)))
+    titles = _titles(present_lines(list_runs(home)))
     run = _under(titles, candidates, opened)
     config = _config(home, run)
     with st.container(horizontal=True, vertical_alignment="center"):

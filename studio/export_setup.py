@@ -17,10 +17,11 @@ from core.export.task import start_export
 from core.export.unsloth import cannot_use_unsloth, offered_forms
 from core.paths import Home
 from core.runs.files import Size
+from core.runs.lines import present_lines
 from core.runs.run import find_run, list_runs
 from core.serving.candidates import Candidate, candidates_of
 from core.training.setting_checks import lacks
-from studio import access, export_state, forms, navigation, output, runs_list, state, this_machine
+from studio import access, export_state, forms, navigation, output, state, this_machine
 from studio.export_words import FORM_NOTES
 
 _FORM, _TITLE = "export.setup", "export.title"
@@ -55,7 +56,7 @@ def draw(home: Home) -> None:
 def _offered(home: Home) -> dict[str, list[Candidate]]:
     """The adapters of each run that has one, by its id, the newest run first; archived runs are left out."""
     found = {}
-    for line in runs_list.lines_of(list_runs(home)):
+    for line in present_lines(list_runs(home)):
         if line.label.archived or line.config is None:
             continue
         with suppress(StudioError):  # a run that is damaged says so where it is looked at
@@ -67,7 +68,7 @@ def _offered(home: Home) -> dict[str, list[Candidate]]:
 
 def _model(home: Home, offered: Mapping[str, Sequence[Candidate]]) -> tuple[str, str]:
     """The run and the checkpoint that are chosen."""
-    titles = {line.run.id: line.title for line in runs_list.lines_of(list_runs(home))}
+    titles = {line.run.id: line.title for line in present_lines(list_runs(home))}
     left, right = st.columns([3, 2])
     with left:
         run = export_state.run_selector(

@@ -31,6 +31,8 @@ from studio.curve_view import View
 
 _MOST_MARKS = 30
 """Changes of the weights that are marked, the newest."""
+_MOST_LABELLED = 4
+"""Of more marks than this only the newest says what it marks."""
 _SIGNIFICANT = Axis("%.3g")
 _GIB = Axis("%.2f GiB", "{value} GiB", low=0, scale=2**-30)
 
@@ -157,7 +159,10 @@ def _known(view: View, column: str) -> bool:
 
 def _mark_changes(option: Option | None, view: View) -> Option | None:
     """The chart with a vertical line at every step from which on the reward was weighed otherwise."""
-    steps = [{"xAxis": change.step, "name": "weights"} for change in view.changes()[-_MOST_MARKS:]]
+    changes = view.changes()[-_MOST_MARKS:]
+    steps: list[Option] = [{"xAxis": change.step, "name": "weights"} for change in changes]
+    for step in steps[:-1] if len(steps) > _MOST_LABELLED else ():
+        step["label"] = {"show": False}  # they would lie on each other
     if option is not None and steps:
         option["series"][-1]["markLine"] = {
             "silent": True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -13,13 +12,11 @@ import streamlit as st
 from core.content_hash import content_hash
 from core.errors import StudioError
 from core.paths import Home
-from core.runs.lines import RunLine, Search, Stamp, all_tags, line_of, stamp_of
+from core.runs.lines import RunLine, Search, all_tags, present_lines
 from core.runs.run import Run, list_runs
 from core.training.curves import has_curves, rebuild
 from studio import navigation, state, words
 
-_MAY_CHANGE_ALONE = ("starting", "running", "paused", "stopping", "interrupted")
-"""States that are told by whether a process lives, so that no file says when they change."""
 _MOST_REBUILT = 3
 _SMALL_LOG_BYTES = 1_000_000
 _MOST_ROWS, _ROW_PIXELS, _HEADER_PIXELS = 15, 35, 37
@@ -28,24 +25,10 @@ _SEARCH, _STATES, _TAGS, _ARCHIVED = "runs.search", "runs.states", "runs.tags", 
 
 def look(home: Home) -> list[RunLine]:
     """Every run in one line, the newest first; a run is read again only when one of its files has changed."""
-    lines = lines_of(list_runs(home))
+    lines = present_lines(list_runs(home))
     if _give_curves([line.run for line in lines if line.first is None]):
-        return lines_of([line.run for line in lines])
+        return present_lines([line.run for line in lines])
     return lines
-
-
-def lines_of(runs: Sequence[Run]) -> list[RunLine]:
-    """These runs in one line each, likewise."""
-    return [_present(_line(str(run.folder), stamp_of(run), run)) for run in runs]
-
-
-@st.cache_resource(max_entries=5000, show_spinner=False)
-def _line(folder: str, stamp: Stamp, _run: Run) -> RunLine:
-    return line_of(_run)
-
-
-def _present(line: RunLine) -> RunLine:
-    return replace(line, status=line.run.status()) if line.status.state in _MAY_CHANGE_ALONE else line
 
 
 def _give_curves(runs: Sequence[Run]) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 from core.config import RunConfig
@@ -13,14 +13,16 @@ from core.errors import StudioError
 from core.jobs.folder import State, Status
 from core.runs.labels import Label, read_label
 from core.runs.run import Run
+from core.runs.stamps import Stamp, stamp_of
 from core.training.best import read_best
 from core.training.curves import CurveReader, has_curves
 
 COMPARED_STEPS = 10
 """Over how many steps the mean rewards at the start and at the end are taken, at most."""
 
-Stamp = tuple[int, ...]
-_TICK_NS = 20_000_000
+_KEPT = 5000
+_MAY_CHANGE_ALONE = ("starting", "running", "paused", "stopping", "interrupted")
+"""States that are told by whether a process lives, so that no file says when they change."""
 _BEGINNING = r"(?<![a-z0-9])"
 """Before the first letter of a word; every character begins a word where words are written without spaces."""
 
@@ -91,23 +93,19 @@ def _mean(curves: CurveReader, first: int, last: int) -> float | None:
     return sum(rewards) / len(rewards) if rewards else None
 
 
-def stamp_of(run: Run) -> Stamp:
-    """Changes whenever anything that a line tells may have changed, but for a process that is gone without a word.
-
-    What lies in the run's folder is replaced by renaming, which changes the time of the folder: so one look is enough
-    for the settings, the status, the label and the best adapter. The clock of a file system ticks a few milliseconds at
-    a time; what is as young as that may change again unseen, and gets a stamp that never comes again.
-    """
-    changed = _changed(run.folder), _changed(run.curves)
-    now = time.time_ns()
-    return (*changed, now) if now - max(changed) < _TICK_NS else changed
+def present_lines(runs: Sequence[Run]) -> list[RunLine]:
+    """Runs in one line each; one is read again only when something in its folder has changed."""
+    return [_present(_line(run, stamp_of(run, run.curves))) for run in runs]
 
 
-def _changed(folder: Path) -> int:
-    try:
-        return folder.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
+@lru_cache(maxsize=_KEPT)
+def _line(run: Run, stamp: Stamp) -> RunLine:
+    return line_of(run)
+
+
+def _present(line: RunLine) -> RunLine:
+    """The line with the state as it is now, where no file says when it changes."""
+    return replace(line, status=line.run.status()) if line.status.state in _MAY_CHANGE_ALONE else line
 
 
 @dataclass(frozen=True)

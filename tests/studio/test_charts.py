@@ -111,6 +111,18 @@ def test_a_change_of_the_weights_is_a_vertical_line(home: Home) -> None:
         assert marks == [[{"xAxis": 12, "name": "weights"}]]
 
 
+def test_of_many_changes_only_the_newest_says_what_it_is(home: Home) -> None:
+    run = run_of(home, 30)
+    log = EventWriter(run.events)
+    for step in range(2, 8):
+        log.write("weights", step, {"weights": {**run.config().reward.weights, "tags": step / 10}, "by": "user"})
+    option = PANELS["Total reward"].draw(view_of(run))
+    assert option is not None
+    marks = next(series["markLine"]["data"] for series in option["series"] if "markLine" in series)
+    assert [mark["xAxis"] for mark in marks if mark.get("label", {}).get("show", True)] == [7]
+    assert len(marks) == 6
+
+
 def test_validation_stands_on_the_same_axis_with_the_best_step_marked(home: Home) -> None:
     run = run_of(home, 30)
     events = EventWriter(run.events)

@@ -14,9 +14,10 @@ from core.paths import Home, write_json
 from core.presets import preset_config
 from core.runs.completions import held_out
 from core.runs.labels import change_label, label_file
-from core.runs.lines import RunLine, Search, Stamp, all_tags, line_of, stamp_of
+from core.runs.lines import RunLine, Search, all_tags, line_of, present_lines
 from core.runs.results import results_of
 from core.runs.run import Run, create_run
+from core.runs.stamps import Stamp, stamp_of
 from core.training.best import Best, keep_best
 from core.training.curves import CurveWriter, metrics_of
 from tests.build_runs import Plan, add_step, build_run
@@ -104,7 +105,7 @@ def settled_stamp(run: Run) -> Stamp:
     """The stamp of a run that nothing has changed for years."""
     for folder in (run.folder, run.curves):
         os.utime(folder, (1e9, 1e9))
-    return stamp_of(run)
+    return stamp_of(run, run.curves)
 
 
 @pytest.mark.parametrize(
@@ -121,9 +122,20 @@ def settled_stamp(run: Run) -> Stamp:
 def test_the_stamp_of_a_run_changes_with_everything_its_line_tells(home: Home, change: Callable[[Run], object]) -> None:
     run = build_run(home, Plan("running", done=3))
     former = settled_stamp(run)
-    assert stamp_of(run) == former
+    assert stamp_of(run, run.curves) == former
     change(run)
-    assert stamp_of(run) != former
+    assert stamp_of(run, run.curves) != former
+
+
+def test_a_line_is_read_again_when_something_has_changed(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = build_run(home, Plan(done=3))
+    settled_stamp(run)
+    (first,) = present_lines([run])
+    monkeypatch.setattr("core.runs.lines.line_of", lambda run: pytest.fail("nothing has changed"))
+    assert present_lines([run]) == [first]
+    monkeypatch.undo()
+    change_label(run, title="new")
+    assert present_lines([run])[0].title == "new"
 
 
 def test_what_has_just_changed_has_a_stamp_that_never_comes_again(home: Home) -> None:
