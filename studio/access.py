@@ -5,7 +5,7 @@ The core refuses as well; these only say beforehand what it would say.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
@@ -14,6 +14,9 @@ import streamlit as st
 from core.access import audit
 from core.access.actors import Actor, bound
 from core.access.permissions import Action, allow, why_not
+from core.errors import AccessDenied
+from core.paths import Home
+from core.serving.candidates import Candidate, allow_candidate
 from studio import output, settings
 
 
@@ -40,6 +43,16 @@ def needs(action: Action, disabled: bool = False, help: str | None = None, owner
     """
     reason = why_not(action, owner)
     return Offer(True, output.escape(reason)) if reason else Offer(disabled, help)
+
+
+def asking(home: Home, candidates: Iterable[Candidate], help: str | None = None) -> Offer:
+    """How a widget is offered that asks these models; `help` as in `needs`."""
+    try:
+        for candidate in dict.fromkeys(candidates):
+            allow_candidate(home, candidate)
+    except AccessDenied as error:
+        return Offer(True, output.escape(str(error)))
+    return Offer(False, help)
 
 
 def button(

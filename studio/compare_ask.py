@@ -8,6 +8,7 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.access.starters import starter_of
 from core.compare import asking
 from core.compare.answering import places_to_ask, to_score
 from core.compare.comparison import (
@@ -25,6 +26,7 @@ from core.runs.run import find_run
 from core.serving.candidates import Candidate
 from core.text import one_line
 from studio import (
+    access,
     compare_answers,
     compare_columns,
     compare_delete,
@@ -37,6 +39,7 @@ from studio import (
     output,
     state,
 )
+from studio.access import Offer
 from studio.compare_open import Opened
 from studio.compare_settings import Terms
 
@@ -64,6 +67,7 @@ def draw(home: Home, candidates: Sequence[Candidate], terms: Terms, opened: Open
 
 
 def _own(home: Home, candidates: Sequence[Candidate], terms: Terms) -> None:
+    offer = _offer(home, candidates)
     form = st.form("compare.form", border=False)
     with form, st.container(horizontal=True, vertical_alignment="bottom"):
         with st.container(width="stretch", gap="small"):
@@ -85,8 +89,8 @@ def _own(home: Home, candidates: Sequence[Candidate], terms: Terms) -> None:
             icon=":material/send:",
             type="primary",
             key="compare.ask.own",
-            disabled=not candidates,
-            help=None if candidates else _NOBODY,
+            disabled=offer.disabled,
+            help=offer.help,
         )
     if asked:
         _start_own(home, candidates, terms)
@@ -96,18 +100,23 @@ def _test(home: Home, candidates: Sequence[Candidate], terms: Terms) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         question, asked = compare_held_out.choose(home, terms), False
         if question:
+            offer = _offer(home, candidates)
             asked = st.button(
                 "Ask",
                 icon=":material/send:",
                 type="primary",
                 key="compare.ask.test",
-                disabled=not candidates,
-                help=None if candidates else _NOBODY,
+                disabled=offer.disabled,
+                help=offer.help,
             )
     if question:
         compare_held_out.badge(question)
         if asked:
             _start(home, candidates, terms, question)
+
+
+def _offer(home: Home, candidates: Sequence[Candidate]) -> Offer:
+    return access.asking(home, candidates) if candidates else Offer(True, _NOBODY)
 
 
 def _start_own(home: Home, candidates: Sequence[Candidate], terms: Terms) -> None:
@@ -159,7 +168,14 @@ def _question(home: Home, opened: Opened) -> None:
             compare_columns.origin(opened.request.questions[0])
             st.space("stretch")
             if asked and writing:
-                st.button("Stop", icon=":material/stop_circle:", key="compare.stop", on_click=asked.cancel)
+                access.button(
+                    "compare.stop",
+                    "Stop",
+                    icon=":material/stop_circle:",
+                    key="compare.stop",
+                    owner=starter_of(opened.comparison.folder),
+                    on_click=asked.cancel,
+                )
             else:
                 compare_delete.button(home, opened, compare_state.open_question)
                 _again(home, opened, answers)
@@ -175,23 +191,35 @@ def _question(home: Home, opened: Opened) -> None:
 
 def _again(home: Home, opened: Opened, answers: Sequence[ComparedAnswer]) -> None:
     """Buttons that ask those who have not answered again, score what has no scores, or ask all with other chance."""
-    missing = places_to_ask(opened.request, answers)
+    request, missing = opened.request, places_to_ask(opened.request, answers)
     if missing or to_score(answers):
+        offer = access.asking(
+            home,
+            (request.candidates[place.candidate] for place in missing),
+            "Asks those who have not answered to the end, and scores what has no scores.",
+        )
         st.button(
             "Ask again" if missing else "Score the answers again",
             icon=":material/refresh:",
             key="compare.again",
-            help="Asks those who have not answered to the end, and scores what has no scores.",
+            disabled=offer.disabled,
+            help=offer.help,
             on_click=_ask_missing,
             args=(home, opened.comparison),
         )
+    offer = access.asking(
+        home,
+        request.candidates,
+        "The same question to the same models with another seed, as a new entry: how much is chance?",
+    )
     st.button(
         "Ask once more, other seed",
         icon=":material/casino:",
         key="compare.reseed",
-        help="The same question to the same models with another seed, as a new entry: how much is chance?",
+        disabled=offer.disabled,
+        help=offer.help,
         on_click=_reseed,
-        args=(home, opened.request),
+        args=(home, request),
     )
 
 

@@ -17,6 +17,7 @@ from core.paths import Home
 from core.serving.candidates import Candidate
 from core.text import duration
 from studio import (
+    access,
     compare_answers,
     compare_held_out,
     compare_list,
@@ -29,6 +30,7 @@ from studio import (
     settings,
     state,
 )
+from studio.access import Offer
 from studio.compare_open import Opened
 from studio.compare_settings import Terms
 
@@ -56,13 +58,14 @@ def _new(home: Home, candidates: Sequence[Candidate], terms: Terms) -> None:
         return
     with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
         count = _count(len(questions))
+        offer = access.asking(home, candidates) if candidates else Offer(True, "Choose who answers first.")
         started = st.button(
             "Start",
             icon=":material/play_arrow:",
             type="primary",
             key="compare.start",
-            disabled=not candidates,
-            help=None if candidates else "Choose who answers first.",
+            disabled=offer.disabled,
+            help=offer.help,
         )
     models = "1 model" if len(candidates) == 1 else f"{len(candidates)} models"
     origin = {"test": "the test split", "validation": "the validation split"}[questions[0].split]
@@ -172,7 +175,7 @@ def _ended(home: Home, opened: Opened, task: Task | None) -> None:
     """Why answers or scores are missing, when some are, with a button to get them."""
     answers = compare_answers.answers(opened.comparison)
     wanted = len(opened.request.questions) * len(opened.request.candidates)
-    missing, bare = len(places_to_ask(opened.request, answers)), to_score(answers)
+    missing, bare = places_to_ask(opened.request, answers), to_score(answers)
     if not missing and not bare:
         return
     data_tasks.explain(task, KIND, "What has been answered is kept; go on to get the rest.")
@@ -181,13 +184,19 @@ def _ended(home: Home, opened: Opened, task: Task | None) -> None:
         output.warning(reason)
     with st.container(horizontal=True, vertical_alignment="center"):
         unscored = f" Without scores: {len(bare):,}." if bare else ""
-        st.caption(f"{wanted - missing:,} of {wanted:,} answers are there.{unscored}")
+        st.caption(f"{wanted - len(missing):,} of {wanted:,} answers are there.{unscored}")
+        offer = access.asking(
+            home,
+            (opened.request.candidates[place.candidate] for place in missing),
+            "Asks what has no answer yet and scores what has no scores, and nothing twice.",
+        )
         st.button(
             "Go on" if missing else "Score the answers again",
             icon=":material/play_arrow:",
             type="primary",
             key="compare.batch.resume",
-            help="Asks what has no answer yet and scores what has no scores, and nothing twice.",
+            disabled=offer.disabled,
+            help=offer.help,
             on_click=_go_on,
             args=(home, opened.comparison),
         )

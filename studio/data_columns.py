@@ -25,18 +25,20 @@ def form(table: Table, draft: Draft | None) -> None:
     columns = list(data_draft.about(table).columns)
     first, second, third, fourth = st.columns(4)
     with first:
-        _select(table, "Question", columns, mapping.question if mapping else None, "What the model is asked.")
+        _select(table, "Question", columns, mapping, mapping.question if mapping else None, "What the model is asked.")
     with second:
         _select(
             table,
             "Answer",
             columns,
+            mapping,
             mapping.answer if mapping else None,
             "The reference that completions are judged by.",
         )
     with third:
         split = "Which split a row belongs to. Without one, a hash of the question decides, the same on every machine."
-        _select(table, "Split", [BY_QUESTION, *columns], (mapping.split if mapping else None) or BY_QUESTION, split)
+        kept = (mapping.split if mapping else None) or BY_QUESTION
+        _select(table, "Split", [BY_QUESTION, *columns], mapping, kept, split)
     with fourth:
         state.show(_key(table, "Carried"), list(mapping.carried) if mapping else [], _form(table))
         st.multiselect(
@@ -46,14 +48,16 @@ def form(table: Table, draft: Draft | None) -> None:
             placeholder="None",
             help="Further columns that reward functions may want.",
             on_change=_keep,
-            args=(table,),
+            args=(table, mapping),
         )
     reason = state.refusal(_form(table))
     if reason is not None:
         output.problem(reason)
 
 
-def _select(table: Table, label: str, options: list[str], kept: str | None, note: str) -> None:
+def _select(
+    table: Table, label: str, options: list[str], seen: ColumnMapping | None, kept: str | None, note: str
+) -> None:
     key = _key(table, label)
     state.show(key, kept, _form(table))
     st.selectbox(
@@ -65,7 +69,7 @@ def _select(table: Table, label: str, options: list[str], kept: str | None, note
         format_func=_shown,
         help=note,
         on_change=_keep,
-        args=(table,),
+        args=(table, seen),
     )
 
 
@@ -81,22 +85,16 @@ def _key(table: Table, label: str) -> str:
     return f"{table.id}.{label}"
 
 
-def _keep(table: Table) -> None:
+def _keep(table: Table, seen: ColumnMapping | None) -> None:
     question, answer, split, carried = (
         state.value(_key(table, label)) for label in ("Question", "Answer", "Split", "Carried")
     )
     if not question or not answer:
         state.refuse(_form(table), "Choose a question column and an answer column.")
         return
-    used = (question, answer, split)
-    mapping = ColumnMapping(
-        question=question,
-        answer=answer,
-        split=split or None,
-        carried=tuple(column for column in carried or () if column not in used),
-    )
+    mapping = ColumnMapping(question=question, answer=answer, split=split or None, carried=tuple(carried or ()))
     try:
-        data_draft.keep_mapping(table, mapping)
+        data_draft.keep_mapping(table, mapping, seen)
     except DataError as error:
         state.refuse(_form(table), str(error))
         return

@@ -1,16 +1,25 @@
-"""What has been decided about a table: begun by a guess, changed by widgets, kept on disk at every change."""
+"""What has been decided about a table: begun by a guess, changed by widgets, kept on disk at every change.
+
+Several people may prepare one table at once, so a change names only what its widget is about, and is made to what
+stands on the disk by then (`core.data.tables.Table.revise`). Everybody sees what the others have decided when their
+page is drawn next.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from pydantic import ValidationError
+
+from core.config import Example, replace_fields, validation_sentence
 from core.data.columns import guess_mapping
-from core.data.draft import ColumnMapping, Draft, Mend
+from core.data.draft import ColumnMapping, Draft, Mend, changed_fields
 from core.data.findings import lasting_mends
 from core.data.mending import check_mapping
 from core.data.tables import About, Table
-from core.errors import DataError
+from core.errors import ConfigError, DataError
 from core.prompts import PROMPTS
 from studio import output
 
@@ -31,50 +40,109 @@ def begin(table: Table) -> None:
     if table.draft() is None:
         mapping = guess_mapping(about(table).columns, table.page(0, _GUESSED_FROM))
         if mapping is not None:
-            keep_mapping(table, mapping)
+            first = _first(table, mapping)
+            table.revise(lambda draft: draft or first)
 
 
-def keep_mapping(table: Table, mapping: ColumnMapping) -> None:
+def keep_mapping(table: Table, mapping: ColumnMapping, seen: ColumnMapping | None) -> None:
     """Keep which columns mean what; mends that were for the texts of other columns are dropped, with a warning.
+
+    Args:
+        seen: what was kept when the page was drawn; where `mapping` is the same, what is kept now stays.
 
     Raises:
         DataError: the columns cannot be used like that.
     """
-    check_mapping(mapping, about(table).columns, about(table).title)
-    draft = table.draft()
-    if draft is None:
-        table.keep(Draft(table=table.id, mapping=mapping, prompt=PROMPTS[FIRST_PROMPT].prompt))
-        return
-    mends = lasting_mends(draft, mapping)
-    change(table, mapping=mapping, mends=mends)
-    dropped = len(draft.mends) - len(mends)
+    dropped = 0
+
+    def mapped(draft: Draft | None) -> Draft:
+        nonlocal dropped
+        wanted = _merged(draft.mapping if draft else mapping, seen, mapping)
+        check_mapping(wanted, about(table).columns, about(table).title)
+        if draft is None:
+            return _first(table, wanted)
+        mends = lasting_mends(draft, wanted)
+        dropped = len(draft.mends) - len(mends)
+        return draft.model_copy(update={"mapping": wanted, "mends": mends})
+
+    table.revise(mapped)
     if dropped:
         output.warning(f"{dropped} mend(s) were for the texts of other columns and are dropped. Check the rows again.")
 
 
-def change(table: Table, **changes: Any) -> None:
+def change(table: Table, changes: Mapping[str, Any]) -> None:
     """Keep other values for some fields of the draft; nothing is written when they are the same.
 
+    Args:
+        changes: values by dotted path, such as `prompt.system`.
+
     Raises:
+        ConfigError: the values cannot be kept together with those that are there by now.
         DataError: there is no draft yet.
     """
-    draft = table.draft()
-    if draft is None:
-        raise DataError("Choose the question and answer columns first.")
-    changed = Draft.model_validate({**dict(draft), **changes})
-    if changed != draft:
-        table.keep(changed)
+
+    def changed(draft: Draft | None) -> Draft:
+        try:
+            return Draft.model_validate(replace_fields(_decided(draft).model_dump(), changes))
+        except ValidationError as error:
+            raise ConfigError(validation_sentence(error)) from error
+
+    table.revise(changed)
 
 
-def apply(table: Table, mend: Mend) -> None:
-    """Add a mend behind those that are applied already."""
-    draft = table.draft()
-    if draft is not None and mend not in draft.mends:
-        change(table, mends=(*draft.mends, mend))
+def remove_example(table: Table, example: Example) -> None:
+    """Remove one worked example from the prompt; the others stay in their order."""
+
+    def without(draft: Draft | None) -> Draft:
+        now = _decided(draft)
+        examples = tuple(kept for kept in now.prompt.examples if kept != example)
+        return now.model_copy(update={"prompt": now.prompt.model_copy(update={"examples": examples})})
+
+    table.revise(without)
+
+
+def apply(table: Table, mend: Mend, seen: Draft) -> None:
+    """Add a mend behind those that are applied already; not where somebody has chosen other columns than those it was
+    for, with a warning.
+
+    Args:
+        seen: the draft that the page was drawn with.
+    """
+    lasts = True
+
+    def mended(draft: Draft | None) -> Draft:
+        nonlocal lasts
+        now = _decided(draft)
+        lasts = bool(lasting_mends(seen.model_copy(update={"mends": (mend,)}), now.mapping))
+        return now.model_copy(update={"mends": (*now.mends, mend)}) if lasts and mend not in now.mends else now
+
+    table.revise(mended)
+    if not lasts:
+        output.warning("Other columns have been chosen meanwhile, so the mend was not applied. Check the rows again.")
 
 
 def take_back(table: Table, mend: Mend) -> None:
     """Remove one mend; the others stay in their order."""
-    draft = table.draft()
-    if draft is not None:
-        change(table, mends=tuple(kept for kept in draft.mends if kept != mend))
+
+    def without(draft: Draft | None) -> Draft:
+        now = _decided(draft)
+        return now.model_copy(update={"mends": tuple(kept for kept in now.mends if kept != mend)})
+
+    table.revise(without)
+
+
+def _first(table: Table, mapping: ColumnMapping) -> Draft:
+    return Draft(table=table.id, mapping=mapping, prompt=PROMPTS[FIRST_PROMPT].prompt)
+
+
+def _decided(draft: Draft | None) -> Draft:
+    if draft is None:
+        raise DataError("Choose the question and answer columns first.")
+    return draft
+
+
+def _merged(now: ColumnMapping, seen: ColumnMapping | None, wanted: ColumnMapping) -> ColumnMapping:
+    """What is kept now with what somebody has changed of what they saw; a column that is used is not carried, too."""
+    merged = now.model_copy(update=changed_fields(seen, wanted))
+    used = (merged.question, merged.answer, merged.split)
+    return merged.model_copy(update={"carried": tuple(column for column in merged.carried if column not in used)})

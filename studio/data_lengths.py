@@ -41,7 +41,7 @@ def section(table: Table, draft: Draft, report: Report) -> None:
 
 
 def _use(table: Table, prompt: int, completion: int) -> None:
-    data_draft.change(table, max_prompt_length=prompt, max_completion_length=completion)
+    data_draft.change(table, {"max_prompt_length": prompt, "max_completion_length": completion})
 
 
 def _histogram(title: str, lengths: Lengths, limit: int, suggested: int, colour: str) -> None:

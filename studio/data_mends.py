@@ -77,7 +77,7 @@ def look(home: Home, table: Table, draft: Draft, mend: Mend, number: int) -> Non
             key=f"{table.id}.apply.{number}",
             disabled=not changes,
             on_click=_apply,
-            args=(table, mend),
+            args=(table, mend, draft),
         )
         st.button("Not now", key=f"{table.id}.close.{number}", on_click=state.look_away, args=(table,))
 
@@ -102,8 +102,8 @@ def _look(home: Home, table: Table, mend: Mend, number: int) -> None:
         data_tasks.start(home, "preview", arguments)
 
 
-def _apply(table: Table, mend: Mend) -> None:
-    data_draft.apply(table, mend)
+def _apply(table: Table, mend: Mend, seen: Draft) -> None:
+    data_draft.apply(table, mend, seen)
     state.look_away(table)
 
 

@@ -83,10 +83,10 @@ def choose(table: Table, draft: Draft) -> None:
 
 def _keep_kind(table: Table) -> None:
     if state.value(f"{table.id}.model_kind") == "embedded":
-        data_draft.change(table, model=EMBEDDED_POLICY)
+        data_draft.change(table, {"model": EMBEDDED_POLICY})
 
 
 def _keep_model(table: Table) -> None:
     name = (state.value(f"{table.id}.model_name") or "").strip()
     if name:
-        data_draft.change(table, model=name)
+        data_draft.change(table, {"model": name})

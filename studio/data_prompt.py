@@ -8,8 +8,8 @@ from typing import Literal
 import streamlit as st
 
 from core.chat import Rendered
-from core.config import PromptConfig
-from core.data.draft import Draft
+from core.config import PromptConfig, Tags
+from core.data.draft import Draft, changed_fields
 from core.data.tables import Table
 from core.errors import ConfigError, ModelError, StudioError
 from core.paths import Home
@@ -172,10 +172,10 @@ def _preset_title(name: str) -> str:
 
 
 def _keep_preset(table: Table) -> None:
-    draft, name = table.draft(), state.value(f"{table.id}.preset")
-    if draft is not None and name:
-        kept = {"tags": draft.prompt.tags, "prefill": draft.prompt.prefill}
-        data_draft.change(table, prompt=PROMPTS[name].prompt.model_copy(update=kept))
+    name = state.value(f"{table.id}.preset")
+    if name:
+        preset = PROMPTS[name].prompt
+        data_draft.change(table, {"prompt.system": preset.system, "prompt.examples": preset.examples})
 
 
 def _system(table: Table, draft: Draft) -> None:
@@ -192,10 +192,7 @@ def _system(table: Table, draft: Draft) -> None:
 
 
 def _keep_system(table: Table) -> None:
-    draft = table.draft()
-    if draft is not None:
-        system = state.value(f"{table.id}.system") or ""
-        data_draft.change(table, prompt=draft.prompt.model_copy(update={"system": system}))
+    data_draft.change(table, {"prompt.system": state.value(f"{table.id}.system") or ""})
 
 
 def _tag(table: Table, draft: Draft, part: Literal["reasoning", "answer"]) -> None:
@@ -206,7 +203,7 @@ def _tag(table: Table, draft: Draft, part: Literal["reasoning", "answer"]) -> No
         key=key,
         help=f"The model writes its {part} between <…> and </…> of this name.",
         on_change=_keep_tags,
-        args=(table,),
+        args=(table, draft.prompt.tags),
     )
 
 
@@ -214,18 +211,15 @@ def _tags_form(table: Table) -> str:
     return f"{table.id}.tags"
 
 
-def _keep_tags(table: Table) -> None:
-    draft = table.draft()
-    if draft is None:
-        return
+def _keep_tags(table: Table, seen: Tags) -> None:
     reasoning, answer = (state.value(f"{table.id}.tag.{part}") or "" for part in ("reasoning", "answer"))
     try:
-        tags = make_tags(reasoning, answer)
+        changed = changed_fields(seen, make_tags(reasoning, answer))
+        data_draft.change(table, {f"prompt.tags.{part}": name for part, name in changed.items()})
     except ConfigError as error:
         state.refuse(_tags_form(table), str(error))
         return
     state.accept(_tags_form(table))
-    data_draft.change(table, prompt=draft.prompt.model_copy(update={"tags": tags}))
 
 
 def _examples(table: Table, draft: Draft) -> None:
@@ -242,16 +236,9 @@ def _examples(table: Table, draft: Draft) -> None:
                 "Remove this example",
                 icon=":material/close:",
                 key=f"{table.id}.example.{number}",
-                on_click=_remove_example,
-                args=(table, number),
+                on_click=data_draft.remove_example,
+                args=(table, example),
             )
-
-
-def _remove_example(table: Table, number: int) -> None:
-    draft = table.draft()
-    if draft is not None:
-        examples = tuple(e for index, e in enumerate(draft.prompt.examples) if index != number)
-        data_draft.change(table, prompt=draft.prompt.model_copy(update={"examples": examples}))
 
 
 def _prefill(table: Table, draft: Draft) -> None:
@@ -269,10 +256,7 @@ def _prefill(table: Table, draft: Draft) -> None:
 
 
 def _keep_prefill(table: Table) -> None:
-    draft = table.draft()
-    if draft is not None:
-        prefill = bool(state.value(f"{table.id}.prefill"))
-        data_draft.change(table, prompt=draft.prompt.model_copy(update={"prefill": prefill}))
+    data_draft.change(table, {"prompt.prefill": bool(state.value(f"{table.id}.prefill"))})
 
 
 def _limit(table: Table, draft: Draft, field: str, label: str, note: str) -> None:
@@ -291,4 +275,4 @@ def _limit(table: Table, draft: Draft, field: str, label: str, note: str) -> Non
 
 
 def _keep_limit(table: Table, field: str) -> None:
-    data_draft.change(table, **{field: int(state.value(f"{table.id}.{field}"))})
+    data_draft.change(table, {field: int(state.value(f"{table.id}.{field}"))})

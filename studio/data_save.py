@@ -10,7 +10,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.config import SAMPLE
-from core.data.draft import SPLITS, Draft, Shares
+from core.data.draft import SPLITS, Draft
 from core.data.mending import splits_by_question
 from core.data.prepared import PreparedData, list_prepared, prepared_data_folder
 from core.data.tables import Table
@@ -108,14 +108,13 @@ def _share(table: Table, part: str, share: float, note: str) -> None:
         format="%d %%",
         key=key,
         help=note,
-        on_change=_keep_shares,
-        args=(table,),
+        on_change=_keep_share,
+        args=(table, part),
     )
 
 
-def _keep_shares(table: Table) -> None:
-    validation, test = (state.value(f"{table.id}.share.{part}") / 100 for part in ("validation", "test"))
-    data_draft.change(table, shares=Shares(validation=validation, test=test))
+def _keep_share(table: Table, part: str) -> None:
+    data_draft.change(table, {f"shares.{part}": state.value(f"{table.id}.share.{part}") / 100})
 
 
 def _save(home: Home, table: Table, ready: bool) -> None:

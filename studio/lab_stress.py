@@ -83,7 +83,7 @@ def _tested(home: Home, reward: RewardConfig) -> StressResult | None:
     return None if found is None else StressResult.from_json(found)
 
 
-def before_launch(home: Home, reward: RewardConfig) -> None:
+def before_start(home: Home, reward: RewardConfig) -> None:
     """Say what slips through a reward before a model is trained with it, or that it has not been tested.
 
     Raises:

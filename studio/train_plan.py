@@ -112,7 +112,7 @@ def _parts(found: Estimate) -> pd.DataFrame:
 def _say_what_slips_through(home: Home, config: RunConfig) -> bool:
     """The stress set's warning; returns whether the reward can be had at all."""
     try:
-        lab_stress.before_launch(home, config.reward)
+        lab_stress.before_start(home, config.reward)
     except StudioError as error:
         output.problem(error)
         return False

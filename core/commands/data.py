@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import reduce
 from pathlib import Path
 from typing import Any
 
@@ -67,9 +68,8 @@ def _guessed(table: Table) -> Draft | None:
     mapping = guess_mapping(table.about().columns, table.page(0, _GUESSED_FROM))
     if mapping is None:
         return None
-    draft = Draft(table=table.id, mapping=mapping, prompt=PROMPTS["concise"].prompt)
-    table.keep(draft)
-    return draft
+    guess = Draft(table=table.id, mapping=mapping, prompt=PROMPTS["concise"].prompt)
+    return table.revise(lambda draft: draft or guess)
 
 
 def _meaning(draft: Draft) -> str:
@@ -115,16 +115,20 @@ def show(options: argparse.Namespace, home: Home) -> Any:
 def map_columns(options: argparse.Namespace, home: Home) -> Any:
     """Change what has been decided about a table; what no option names stays as it is."""
     table = _table(options, home)
-    before = table.draft()
-    wanted = _changed(before, table, options)
-    about = table.about()
-    check_mapping(wanted.mapping, about.columns, about.title)
-    check_prompt(wanted.prompt)
-    draft = wanted if before is None else wanted.model_copy(update={"mends": lasting_mends(before, wanted.mapping)})
-    table.keep(draft)
+    about, dropped = table.about(), 0
+
+    def mapped(before: Draft | None) -> Draft:
+        nonlocal dropped
+        wanted = _changed(before, table, options)
+        check_mapping(wanted.mapping, about.columns, about.title)
+        check_prompt(wanted.prompt)
+        mends = lasting_mends(before, wanted.mapping) if before else ()
+        dropped = len(wanted.mends) - len(mends)
+        return wanted.model_copy(update={"mends": mends})
+
+    draft = table.revise(mapped)
     if not options.json:
         print(_meaning(draft))
-        dropped = len(wanted.mends) - len(draft.mends)
         if dropped:
             print(f"{dropped} mend(s) were for the texts of other columns and are dropped. Make the report again.")
     return draft.model_dump(mode="json")
@@ -191,20 +195,26 @@ def _print_finding(number: int, finding: Finding) -> None:
 def mend(options: argparse.Namespace, home: Home) -> Any:
     """Apply the mends of findings of the last report, or take the last mend back."""
     table = _table(options, home)
-    draft = draft_of(table)
+    seen = draft_of(table)
     if options.preview and options.undo:
         raise ConfigError("--preview changes nothing and --undo takes a mend back. Give one or the other.")
-    chosen = [_mend_of(table, number) for number in options.findings]
     if options.preview:
-        return _previewed(table, draft, chosen, options)
-    if options.undo:
-        draft = draft.model_copy(update={"mends": draft.mends[:-1]})
-    for each in chosen:
-        draft = _with(draft, each)
-    table.keep(draft)
+        return _previewed(table, seen, _mends_of(table, options.findings), options)
+
+    def mended(draft: Draft | None) -> Draft:
+        draft = draft or seen
+        chosen = _mends_of(table, options.findings)
+        undone = draft.model_copy(update={"mends": draft.mends[:-1]}) if options.undo else draft
+        return reduce(_with, chosen, undone)
+
+    draft = table.revise(mended)
     if not options.json:
         print(f"{len(draft.mends)} mend(s) are applied. Run the report again to see what is left.")
     return draft.model_dump(mode="json")
+
+
+def _mends_of(table: Table, numbers: Sequence[int]) -> list[Mend]:
+    return [_mend_of(table, number) for number in numbers]
 
 
 def _mend_of(table: Table, number: int) -> Mend:

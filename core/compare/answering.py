@@ -11,6 +11,7 @@ from core.errors import StudioError
 from core.paths import Home
 from core.prompts import Message, conversation_text, messages, whole_completion
 from core.reward.scoring import Sample
+from core.serving.candidates import allow_candidate
 from core.serving.client import Answer
 from core.serving.scoring import score_answers
 from core.serving.server import Server
@@ -33,6 +34,18 @@ def places_to_ask(request: ComparisonRequest, answers: Sequence[ComparedAnswer])
     whole = {Place(answer.question, answer.candidate) for answer in answers if not answer.error}
     every = (Place(q, c) for q in range(len(request.questions)) for c in range(len(request.candidates)))
     return [place for place in every if place not in whole]
+
+
+def allow_asking(home: Home, request: ComparisonRequest, missing: Sequence[Place]) -> None:
+    """Go on only if whoever acts now may ask everybody who has not answered; who has made the comparison matters not.
+
+    What a task asks is allowed here, before it starts: the task itself may do everything.
+
+    Raises:
+        AccessDenied: they may not ask one of them.
+    """
+    for candidate in sorted({place.candidate for place in missing}):
+        allow_candidate(home, request.candidates[candidate])
 
 
 def recorded(place: Place, conversation: Sequence[Message], answer: Answer) -> ComparedAnswer:

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 from core.access.actors import bound
 from core.access.permissions import allow
-from core.compare.answering import Place, places_to_ask, recorded, scored, to_score, unanswered
+from core.access.starters import starter_of
+from core.compare.answering import Place, allow_asking, places_to_ask, recorded, scored, to_score, unanswered
 from core.compare.comparison import ComparedAnswer, Comparison, answering_alone
 from core.errors import StudioError
 from core.paths import Home
@@ -85,7 +86,12 @@ class Asked:
         return any(thread.is_alive() for thread in self._threads)
 
     def cancel(self) -> None:
-        """Break all answers off within moments; what was written is kept."""
+        """Break all answers off within moments; what was written is kept.
+
+        Raises:
+            AccessDenied: whoever acts now may not, and has not made the comparison.
+        """
+        allow("compare.stop", owner=starter_of(self.comparison.folder))
         self._stop.set()
 
     def wait(self, seconds: float | None = None) -> None:
@@ -97,10 +103,12 @@ class Asked:
         """Ask what has no whole answer yet, and score what has no scores; once.
 
         Raises:
+            AccessDenied: whoever acts now may not ask one of those who have not answered.
             RunError: another process answers this comparison.
         """
         known = self.comparison.answers()
         missing, bare = places_to_ask(self._request, known), to_score(known)
+        allow_asking(self._home, self._request, missing)
         for number, column in enumerate(self.columns):
             own = [place for place in missing if place.candidate == number]
             later = [answer for answer in bare if answer.candidate == number]
@@ -196,7 +204,7 @@ def start_asking(home: Home, comparison: Comparison) -> Asked:
     """Ask what has no whole answer yet, and return at once; what is under way already is left as it is.
 
     Raises:
-        AccessDenied: whoever acts now may not.
+        AccessDenied: whoever acts now may not ask, or not one of those who have not answered.
         DataError: the comparison is damaged.
         RunError: another process answers it.
     """

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from core.compare.answering import places_to_ask, recorded, scored, to_score, unanswered
+from core.compare.answering import allow_asking, places_to_ask, recorded, scored, to_score, unanswered
 from core.compare.boards import keep_board
 from core.compare.comparison import ComparedAnswer, Comparison, answering_alone, find_comparison
 from core.errors import RunError, StudioError
@@ -41,11 +41,15 @@ def start_batch(home: Home, comparison: Comparison) -> Task:
     """Start the task; it asks what is missing and asks again what failed.
 
     Raises:
+        AccessDenied: whoever acts now may not ask, or not one of those who have not answered.
+        DataError: the comparison is damaged.
         RunError: it runs already, or cannot be started.
     """
     task = batch_task(home, comparison)
     if task is not None and task.status().live:
         raise RunError(f"{comparison.id} is being answered just now. Wait until that is done, or stop it.")
+    request = comparison.request()
+    allow_asking(home, request, places_to_ask(request, comparison.answers()))
     return supervisor.start_task(home, KIND, {"comparison": comparison.id})
 
 

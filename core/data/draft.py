@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -77,3 +77,14 @@ class Draft(_Model):
     mends: tuple[Mend, ...] = ()
     max_prompt_length: int = Field(default=512, ge=16)
     max_completion_length: int = Field(default=256, ge=8)
+
+
+def changed_fields(seen: BaseModel | None, wanted: BaseModel) -> dict[str, Any]:
+    """What somebody has changed: the fields of `wanted` that are not as in `seen`; all of them when nothing was seen.
+
+    Only these are put into a draft, which somebody else may have changed in other places since it was seen.
+
+    >>> changed_fields(Shares(validation=0.1, test=0.2), Shares(validation=0.1, test=0.3))
+    {'test': 0.3}
+    """
+    return {name: value for name, value in wanted if seen is None or value != getattr(seen, name)}

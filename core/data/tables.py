@@ -4,6 +4,7 @@
   rows.parquet     column `row` (int64: the number the row has in its source, counted from 1), all others text or null
   about.json       About: where it came from, what was found on the way
   draft.json       what has been decided about it so far, see `core.data.draft`
+  draft.lock       held while that is changed
 
 A table is made once and never changed.
 """
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,9 +24,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 from core.access.permissions import allow
 from core.data.draft import Draft
 from core.errors import DataError
-from core.paths import Home, is_name, write_json
+from core.locks import locked
+from core.paths import Home, is_name, storage_error, write_json
 
 ROW = "row"
+_LOCK_SECONDS = 10.0
+_BUSY = (
+    "Somebody else is just changing what is decided about this table, so nothing was changed. Try again in a moment."
+)
 
 
 class LeftOut(BaseModel):
@@ -133,13 +139,39 @@ class Table:
         return Draft.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None
 
     def keep(self, draft: Draft) -> None:
-        """Remember what has been decided.
+        """Remember what has been decided, whatever was decided before; `revise` changes it.
 
         Raises:
             AccessDenied: whoever acts now may not.
         """
         allow("data.prepare")
         write_json(self.folder / "draft.json", json.loads(draft.model_dump_json()))
+
+    def revise(self, change: Callable[[Draft | None], Draft]) -> Draft:
+        """Change what has been decided: as it stands on the disk now, with nobody else changing it meanwhile.
+
+        Args:
+            change: from what is decided now, None where nothing is, to what is to hold. What it raises goes on, and
+                nothing is written then; nor when it changes nothing.
+
+        Returns:
+            What holds now.
+
+        Raises:
+            AccessDenied: whoever acts now may not.
+            StorageError: somebody else is busy with it for too long, or it cannot be written.
+        """
+        allow("data.prepare")
+        lock = self.folder / "draft.lock"
+        try:
+            with locked(lock, _LOCK_SECONDS, _BUSY):
+                before = self.draft()
+                wanted = change(before)
+                if wanted != before:
+                    self.keep(wanted)
+        except OSError as error:
+            raise storage_error(error, lock) or error from error
+        return wanted
 
 
 def tables_folder(home: Home) -> Path:

@@ -23,7 +23,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from core.errors import ConfigError, RunError
 from core.paths import PROJECT, write_json
 
-LAUNCH = "launch.json"
+RECORD = "launch.json"
 PROJECT_ID = "CDSW_PROJECT_ID"
 """The environment variable in which a workspace tells its pods which project they belong to."""
 SCRIPT = PROJECT / "cml" / "job.py"
@@ -71,7 +71,7 @@ class CmlSettings(BaseModel):
 
 
 @dataclass(frozen=True)
-class Launch:
+class WorkspaceJob:
     """What a workspace calls the process of a job: its project, the Job, and the run of that Job."""
 
     project: str
@@ -79,8 +79,8 @@ class Launch:
     run: str
 
 
-_LAUNCH = TypeAdapter(Launch)
-_seen: dict[Launch, tuple[float, bool]] = {}
+_WORKSPACE_JOB = TypeAdapter(WorkspaceJob)
+_seen: dict[WorkspaceJob, tuple[float, bool]] = {}
 """When each job run was last asked about, and whether it lived then."""
 
 
@@ -98,30 +98,30 @@ def available() -> bool:
     return bool(os.environ.get(PROJECT_ID)) and find_spec("cmlapi") is not None
 
 
-def launched(folder: Path) -> Launch | None:
+def workspace_job(folder: Path) -> WorkspaceJob | None:
     """What the workspace calls the process of the job in `folder`; None for one that was started on this machine."""
     try:
-        return _LAUNCH.validate_json((folder / LAUNCH).read_bytes())
+        return _WORKSPACE_JOB.validate_json((folder / RECORD).read_bytes())
     except (FileNotFoundError, ValidationError):
         return None
 
 
-def lives(launch: Launch) -> bool:
+def lives(job: WorkspaceJob) -> bool:
     """Whether the job run has not ended, also while it waits for its place.
 
     Where the workspace does not answer it counts as alive, as it can then not be started again either. One of another
     project, or of a workspace that is not there any more, does not.
     """
-    if not available() or launch.project != os.environ[PROJECT_ID]:
+    if not available() or job.project != os.environ[PROJECT_ID]:
         return False
-    asked, alive = _seen.get(launch, (-_LOOK_SECONDS, True))
+    asked, alive = _seen.get(job, (-_LOOK_SECONDS, True))
     if time.monotonic() - asked >= _LOOK_SECONDS:
-        alive = _lives(launch)
-        _seen[launch] = (time.monotonic(), alive)
+        alive = _lives(job)
+        _seen[job] = (time.monotonic(), alive)
     return alive
 
 
-def start(folder: Path, name: str, settings: CmlSettings, variables: Mapping[str, str]) -> Launch:
+def start(folder: Path, name: str, settings: CmlSettings, variables: Mapping[str, str]) -> WorkspaceJob:
     """Start the process of the job in `folder`: a run of a Job of its own, since a Job takes one run at a time.
 
     A job that is started again gets a further run of the Job that it has, unless that was deleted meanwhile.
@@ -136,35 +136,33 @@ def start(folder: Path, name: str, settings: CmlSettings, variables: Mapping[str
     api, project = import_module("cmlapi"), os.environ[PROJECT_ID]
     try:
         client = api.default_client()
-        before = launched(folder)
+        before = workspace_job(folder)
         job = before.job if before is not None and _is_there(client, before) else _create_job(client, name, settings)
         body = api.CreateJobRunRequest(project_id=project, job_id=job, environment=dict(variables))
         answer = client.create_job_run(body, project_id=project, job_id=job)
     except _errors() as error:
         raise RunError(f"The workspace did not start a Job for this run: {_said(error)}.") from error
-    launch = Launch(project, job, answer.id)
-    write_json(folder / LAUNCH, asdict(launch))
-    return launch
+    started = WorkspaceJob(project, job, answer.id)
+    write_json(folder / RECORD, asdict(started))
+    return started
 
 
-def stop(launch: Launch) -> None:
+def stop(job: WorkspaceJob) -> None:
     """End the job run at once.
 
     Raises:
         RunError: the workspace refuses, or does not answer.
     """
     try:
-        import_module("cmlapi").default_client().stop_job_run(
-            project_id=launch.project, job_id=launch.job, run_id=launch.run
-        )
+        import_module("cmlapi").default_client().stop_job_run(project_id=job.project, job_id=job.job, run_id=job.run)
     except _errors() as error:
         raise RunError(f"The workspace did not end the Job of this run: {_said(error)}.") from error
-    _seen.pop(launch, None)
+    _seen.pop(job, None)
 
 
 def forget(folder: Path) -> None:
     """The job in `folder` is from now on one of this machine."""
-    (folder / LAUNCH).unlink(missing_ok=True)
+    (folder / RECORD).unlink(missing_ok=True)
 
 
 def _create_job(client: Any, name: str, settings: CmlSettings) -> str:
@@ -203,9 +201,9 @@ def in_project(file: Path) -> str:
     return str(file.relative_to(root)) if file.is_relative_to(root) else str(file.relative_to(PROJECT))
 
 
-def _is_there(client: Any, launch: Launch) -> bool:
+def _is_there(client: Any, job: WorkspaceJob) -> bool:
     try:
-        client.get_job(project_id=launch.project, job_id=launch.job)
+        client.get_job(project_id=job.project, job_id=job.job)
     except _errors() as error:
         if getattr(error, "status", None) == _GONE:
             return False
@@ -213,10 +211,10 @@ def _is_there(client: Any, launch: Launch) -> bool:
     return True
 
 
-def _lives(launch: Launch) -> bool:
+def _lives(job: WorkspaceJob) -> bool:
     client = import_module("cmlapi").default_client()
     try:
-        run = client.get_job_run(project_id=launch.project, job_id=launch.job, run_id=launch.run)
+        run = client.get_job_run(project_id=job.project, job_id=job.job, run_id=job.run)
     except _errors() as error:
         return getattr(error, "status", None) != _GONE
     return run.status not in _ENDED

@@ -5,7 +5,7 @@
   control/stop     asks the job to stop
   control/writer.lock   locked by the job's process as long as it lives
   worker.log       what its process printed
-  launch.json      where its process was started, when that was not on this machine
+  launch.json      the Job of a Cloudera workspace that is its process, when that is not on this machine
 
 A training run (`core.runs.run`) and a task (`core.jobs.tasks`) are such folders with a request and results of their
 own.
@@ -122,7 +122,7 @@ class JobFolder:
         a job in another pod is none of this machine, whatever process has its id here.
         """
         found = process(status)
-        if found is not None or cml_jobs.launched(self.folder) is not None:
+        if found is not None or cml_jobs.workspace_job(self.folder) is not None:
             return found
         other = running(status.pid)
         return other if other is not None and self.held() else None
@@ -130,8 +130,8 @@ class JobFolder:
     def _works_elsewhere(self) -> bool:
         """Whether the job's process is in another pod: it holds the lock in the common storage, or the workspace says
         that it lives."""
-        launch = cml_jobs.launched(self.folder)
-        return launch is not None and (self.held() or cml_jobs.lives(launch))
+        elsewhere = cml_jobs.workspace_job(self.folder)
+        return elsewhere is not None and (self.held() or cml_jobs.lives(elsewhere))
 
     def held(self, seconds: float = 0.0) -> bool:
         """Whether a process works on the job, wherever it is, and still does after `seconds`: it holds its lock."""

@@ -119,12 +119,12 @@ class CmlJobs:
             raise not_started(job, str(error)) from error
 
     def end(self, job: JobFolder) -> None:
-        launch = cml_jobs.launched(job.folder)
-        if launch is None:
+        working = cml_jobs.workspace_job(job.folder)
+        if working is None:
             raise RunError(f"{job.id} is just being started. Try again in a moment.")
-        cml_jobs.stop(launch)
+        cml_jobs.stop(working)
         deadline = time.monotonic() + _END_SECONDS
-        while job.held() or cml_jobs.lives(launch):
+        while job.held() or cml_jobs.lives(working):
             if time.monotonic() > deadline:
                 raise RunError(f"The workspace is still ending {job.id}. Try again in a moment.")
             time.sleep(_POLL_SECONDS)
@@ -155,7 +155,7 @@ def chosen(spawn: Callable[[JobFolder, Home], None]) -> Launcher:
 
 def launcher_of(job: JobFolder, spawn: Callable[[JobFolder, Home], None]) -> Launcher:
     """The launcher that has started the job's process."""
-    return Local(spawn) if cml_jobs.launched(job.folder) is None else CmlJobs()
+    return Local(spawn) if cml_jobs.workspace_job(job.folder) is None else CmlJobs()
 
 
 def machine_for_runs(home: Home) -> Machine:
@@ -182,7 +182,7 @@ def lasting(run: JobFolder | None = None) -> Lasting:
     Raises:
         ConfigError: the environment names no launcher, or one that does not work here.
     """
-    if cml_jobs.launched(run.folder) is not None if run is not None else not runs_here():
+    if cml_jobs.workspace_job(run.folder) is not None if run is not None else not runs_here():
         return "job"
     within = os.environ.get(WITHIN)
     return "application" if within == "application" else "container" if within == "container" else "machine"

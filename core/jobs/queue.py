@@ -27,7 +27,7 @@ from core.jobs.places import starters_environment
 from core.jobs.readiness import ready, refuse_unready
 from core.jobs.room import ending, room
 from core.jobs.spawning import detached
-from core.jobs.supervisor import launch, make_run, one_starter, refuse_unresumable, settle
+from core.jobs.supervisor import make_run, one_starter, refuse_unresumable, settle, start_job
 from core.paths import Home
 from core.quotas import refuse_full, refuse_many
 from core.runs.run import Run, list_runs
@@ -148,7 +148,7 @@ def _start_next(home: Home) -> Run | None:
                 _say_why_it_waits(run, "")  # what stood in its way before does so no more
                 return None  # a later one that would fit has to wait too: the order is kept
             refuse_unready(home, config, run)
-            launch(home, run, gpus)
+            start_job(home, run, gpus)
         except StorageError as error:
             _say_why_it_waits(run, str(error))
             return None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from core.config import RunConfig
 from core.errors import Busy
-from core.jobs.cml_jobs import launched
+from core.jobs.cml_jobs import workspace_job
 from core.jobs.folder import JobFolder, Status
 from core.jobs.launchers import runs_here
 from core.jobs.places import Places
@@ -26,7 +26,7 @@ def room(
         home: whose runs and pre-flights count.
         places: what this machine has; looked up when not given, and then a run that would be started elsewhere always
             has room.
-        besides: a run that does not count, since `launch` waits until its last job has ended.
+        besides: a run that does not count, since `start_job` waits until its last job has ended.
 
     Raises:
         ConfigError: the run needs more GPUs than there are.
@@ -74,7 +74,7 @@ def ending(home: Home) -> list[JobFolder]:
 
 def _holding(home: Home) -> dict[str, Status]:
     """The jobs that take the room of a run, each until its process has given its memory back."""
-    found = [(job, job.status()) for job in needing_room(home) if launched(job.folder) is None]
+    found = [(job, job.status()) for job in needing_room(home) if workspace_job(job.folder) is None]
     return {job.id: status for job, status in found if status.live or job.process(status) is not None}
 
 

@@ -64,7 +64,7 @@ def start(home: Home, config: RunConfig, prefix: str = "run") -> Run:
         refuse_many(home)
         gpus = refuse_busy(home, checked.config)
         run = make_run(home, checked, prefix)
-        launch(home, run, gpus)
+        start_job(home, run, gpus)
     audit.record(home, "train.start", run.id)
     return run
 
@@ -114,7 +114,7 @@ def resume(home: Home, run: Run) -> None:
         refuse_many(home, besides=run)
         gpus = refuse_busy(home, run.config(), besides=run)
         remember_starter(run.folder)
-        launch(home, run, gpus)
+        start_job(home, run, gpus)
     audit.record(home, "train.start", run.id, resumed=True)
 
 
@@ -202,7 +202,7 @@ def make_run(home: Home, checked: Ready, prefix: str) -> Run:
     return run
 
 
-def launch(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
+def start_job(home: Home, run: Run, gpus: tuple[str, ...]) -> None:
     """Start the job of a run that is not live, on these GPUs; whoever calls this holds `one_starter`.
 
     Model servers that are in its way are stopped first.

@@ -16,11 +16,14 @@ from core.access.audit import log_file, read_log, record
 from core.access.audit_record import made_now
 from core.access.policy import ADMINS_VARIABLE, Policy, policy_file, read_policy
 from core.access.ways import IDENTITY
+from core.compare.asking import find_asked
+from core.compare.comparison import list_comparisons
 from core.errors import AccessDenied
 from core.paths import PROJECT, Home
 from studio import access, admin_people, identity
 from studio.identity import USER_HEADER
 from studio.uploads import store_upload
+from tests.build_compare_page import answered, compare_page, sent
 from tests.build_runs import HOSTILE
 
 ADMIN, DATA, ACCOUNT, REWARDS, TRAIN, COMPARE = (
@@ -189,6 +192,31 @@ def test_single_actions_are_told_in_a_fold(open_as: OpenAs) -> None:
     at = open_as(ACCOUNT, "cleo")
     assert [one.label for one in at.expander] == ["Everything you may and may not do"]
     assert at.expander[0].markdown
+
+
+@pytest.mark.parametrize(
+    ("questions", "address", "buttons"),
+    [
+        (["Why?"], {}, {"compare.ask.own", "compare.again", "compare.reseed"}),
+        (["Why?", "How?"], {"view": "batch"}, {"compare.batch.resume"}),
+    ],
+    ids=["a question", "a batch"],
+)
+def test_a_viewer_reads_an_editors_comparison_and_cannot_have_its_models_asked(
+    open_as: OpenAs, home: Home, questions: list[str], address: dict[str, str], buttons: set[str]
+) -> None:
+    with acting_as(Actor("ben", "editor", "proxy")):
+        comparison = answered(home, questions, missing=1)
+    before = comparison.answers()
+    for name, dimmed in (("cleo", buttons), ("ben", set())):
+        at = compare_page(open_as(COMPARE, name), **address, comparison=comparison.id, batch=comparison.id)
+        shown = sent(at) + "".join(frame.value.to_csv() for frame in at.dataframe)
+        assert "Warfarin is a medicine" in shown
+        assert {one.key for one in at.button if one.disabled} & buttons == dimmed
+        assert {one.key for one in at.button} >= buttons
+    assert comparison.answers() == before
+    assert list_comparisons(home) == [comparison]
+    assert find_asked(comparison.id) is None and not list(home.tasks.iterdir())
 
 
 def test_a_viewer_adds_no_model_of_their_own(open_as: OpenAs) -> None:

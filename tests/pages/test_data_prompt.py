@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from core.config import Tags
 from core.data.tables import Table
 from tests.build_data_page import Open, draft_of, texts
 from tests.build_reader import NO_SYSTEM, save_reader
@@ -25,6 +26,15 @@ def test_a_changed_system_prompt_is_kept_and_the_preview_follows(data: Open, tab
     assert not at.exception
     assert "system\nBe kind: <reasoning> <answer><|im_end|>" in at.code[0].value
     assert draft_of(table).prompt.system == "Be kind: <{reasoning}> <{answer}>"
+
+
+def test_what_two_people_change_at_once_is_kept_and_seen_by_both(data: Open, table: Table) -> None:
+    one, other = data(table), data(table)
+    one.text_input(key=f"{table.id}.tag.reasoning").set_value("think").run()
+    other.text_input(key=f"{table.id}.tag.answer").set_value("final").run()
+    assert not one.exception and not other.exception
+    assert draft_of(table).prompt.tags == Tags(reasoning="think", answer="final")
+    assert one.run().text_input(key=f"{table.id}.tag.answer").value == "final"
 
 
 def test_a_preset_keeps_the_tag_names(data: Open, table: Table) -> None:

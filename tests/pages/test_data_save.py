@@ -15,6 +15,14 @@ from tests.build_data_page import DATA, Open, draft_of, ended_task, shown, texts
 TRAIN = str(navigation.TRAIN.path)
 
 
+def test_shares_that_two_people_choose_at_once_are_both_kept(data: Open, home: Home, table: Table) -> None:
+    run_report(home, {"table": table.id}, silent)
+    one, other = data(table), data(table)
+    one.slider(key=f"{table.id}.share.validation").set_value(20).run()
+    other.slider(key=f"{table.id}.share.test").set_value(30).run()
+    assert draft_of(table).shares == Shares(validation=0.2, test=0.3)
+
+
 def test_shares_decide_how_many_rows_are_held_out(data: Open, home: Home, table: Table) -> None:
     run_report(home, {"table": table.id}, silent)
     at = data(table)

@@ -74,8 +74,8 @@ def test_the_page_says_that_a_run_in_a_job_of_the_workspace_goes_on(
 ) -> None:
     monkeypatch.setenv(launchers.WITHIN, "application")
     run = build_run(home, Plan("running", done=3))
-    write_json(run.folder / cml_jobs.LAUNCH, {"project": "p", "job": "j", "run": "r"})
-    monkeypatch.setattr(cml_jobs, "lives", lambda launch: True)
+    write_json(run.folder / cml_jobs.RECORD, {"project": "p", "job": "j", "run": "r"})
+    monkeypatch.setattr(cml_jobs, "lives", lambda job: True)
     assert "goes on when the studio is stopped" in captions(train(run.id))
 
 

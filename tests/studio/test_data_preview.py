@@ -7,6 +7,7 @@ import pytest
 from core.config import Tags
 from core.data.draft import ColumnMapping, Draft, DropRows, Redact, Resplit, Shares, StripReasoning
 from core.data.findings import Lengths
+from core.errors import ConfigError
 from core.paths import Home
 from core.prompts import PROMPTS
 from studio import data_draft, data_lengths, data_prompt, data_split
@@ -62,16 +63,16 @@ def test_a_change_that_changes_nothing_writes_nothing(home: Home) -> None:
     file = table.folder / "draft.json"
     file.write_text(file.read_text() + "\n")
     written = file.read_text()
-    data_draft.change(table, max_prompt_length=512)
+    data_draft.change(table, {"max_prompt_length": 512})
     assert file.read_text() == written
 
 
 def test_a_mend_is_applied_once_and_taken_back_alone(home: Home) -> None:
     table = make_table(home, [{"question": "a", "answer": "b"}])
-    table.keep(make_draft(table))
+    table.keep(seen := make_draft(table))
     first, second = DropRows(reason="x", rows=(1,)), StripReasoning(rows=(1,))
     for mend in (first, second, first):
-        data_draft.apply(table, mend)
+        data_draft.apply(table, mend, seen)
     data_draft.take_back(table, first)
     kept = table.draft()
     assert kept is not None
@@ -83,10 +84,59 @@ def test_other_columns_take_the_mends_of_their_texts_away(home: Home) -> None:
     mends = (Redact(rows=(1,)), Resplit())
     table.keep(make_draft(table, mends=mends))
     for answer, left in (("answer", mends), ("other", (Resplit(),))):
-        data_draft.keep_mapping(table, ColumnMapping(question="question", answer=answer))
+        data_draft.keep_mapping(table, ColumnMapping(question="question", answer=answer), None)
         kept = table.draft()
         assert kept is not None
         assert (kept.mapping.answer, kept.mends) == (answer, left)
+
+
+def columns(**changes: object) -> ColumnMapping:
+    return ColumnMapping.model_validate({"question": "question", "answer": "answer", **changes})
+
+
+def test_columns_that_somebody_else_has_chosen_meanwhile_stay(home: Home) -> None:
+    table = make_table(home, [{"question": "a", "answer": "b", "ward": "c", "set": "train"}])
+    table.keep(seen := make_draft(table))
+    data_draft.keep_mapping(table, columns(carried=("ward", "set")), seen.mapping)
+    data_draft.keep_mapping(table, columns(split="set"), seen.mapping)
+    kept = table.draft()
+    assert kept is not None
+    assert (kept.mapping.split, kept.mapping.carried) == ("set", ("ward",))
+
+
+def test_a_mend_for_columns_that_somebody_else_has_changed_is_not_applied(home: Home) -> None:
+    table = make_table(home, [{"question": "a", "answer": "b", "other": "c"}])
+    table.keep(seen := make_draft(table))
+    data_draft.keep_mapping(table, columns(answer="other"), seen.mapping)
+    for mend in (Redact(rows=(1,)), Resplit()):
+        data_draft.apply(table, mend, seen)
+    kept = table.draft()
+    assert kept is not None
+    assert (kept.mapping.answer, kept.mends) == ("other", (Resplit(),))
+
+
+def test_a_table_that_somebody_else_has_begun_is_not_begun_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = make_table(home, [{"question": "a", "answer": "b"}])
+    begun = make_draft(table, max_prompt_length=99)
+
+    def meanwhile(*anything: object) -> ColumnMapping:
+        table.keep(begun)
+        return columns()
+
+    monkeypatch.setattr(data_draft, "guess_mapping", meanwhile)
+    data_draft.begin(table)
+    assert table.draft() == begun
+
+
+def test_tags_that_cannot_stand_beside_those_chosen_meanwhile_are_refused(home: Home) -> None:
+    table = make_table(home, [{"question": "a", "answer": "b"}])
+    table.keep(make_draft(table))
+    data_draft.change(table, {"prompt.tags.reasoning": "final"})
+    with pytest.raises(ConfigError, match="must differ"):
+        data_draft.change(table, {"prompt.tags.answer": "final"})
+    kept = table.draft()
+    assert kept is not None
+    assert kept.prompt.tags == Tags(reasoning="final")
 
 
 def test_expected_counts_leave_dropped_rows_out(home: Home) -> None:

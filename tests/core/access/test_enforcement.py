@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from core.access.actors import ROLES, Actor, acting_as, identify_with
 from core.access.audit import read_log, verify
 from core.access.permissions import PERMISSIONS, Action
 from core.access.policy import grant, revoke
-from core.compare import asking, blind, comparison
+from core.compare import asking, batch, blind, comparison
 from core.config import EMBEDDED_POLICY
 from core.data import saving
 from core.data.tables import Table
@@ -36,7 +37,7 @@ from core.training import control
 from tests.build_adapters import run_of, save_adapter, save_base
 from tests.build_blind import build_comparison
 from tests.build_calls import light_core, unguarded_writers, used_by
-from tests.build_comparison import request_of
+from tests.build_comparison import endpoint_candidate, request_of
 
 FOLDER = Path("/nowhere")
 RUN = Run(FOLDER)
@@ -89,6 +90,7 @@ GUARDED = [
     guarded(comparison.delete_comparison, "comparison.delete", None, None),
     guarded(allow_candidate, "compare.ask", None, None),
     guarded(asking.start_asking, "compare.ask", None, None),
+    guarded(asking.Asked.cancel, "compare.stop", SimpleNamespace(comparison=comparison.Comparison(FOLDER))),
     guarded(evaluation.create_evaluation, "evaluation.create", None, None),
     guarded(evaluation.delete_evaluation, "evaluation.delete", None, None),
     guarded(store.create_export, "export.create", None, None),
@@ -96,6 +98,7 @@ GUARDED = [
     guarded(store.delete_export, "export.delete", None, None),
     guarded(hub.start_push, "export.push", None, None, None, None),
     guarded(Table.keep, "data.prepare", Table(FOLDER), None),
+    guarded(Table.revise, "data.prepare", Table(FOLDER), None),
     guarded(saving.save, "data.prepare", None, None, None, None),
     guarded(grant, "access.change", None, "maria", "admin"),
     guarded(revoke, "access.change", None, "maria"),
@@ -160,7 +163,7 @@ def test_every_kind_of_task_says_what_it_needs() -> None:
 
 def test_every_action_is_asked_for_somewhere() -> None:
     in_the_studio: set[Action] = {"file.download"}
-    beside_another: set[Action] = {"compare.add", "compare.stop"}
+    beside_another: set[Action] = {"compare.add"}
     assert {case.action for case in GUARDED} | in_the_studio | beside_another == set(PERMISSIONS)
 
 
@@ -228,6 +231,40 @@ def test_a_viewer_starts_and_compares_nothing_that_is_not_offered(home: Home, tm
             comparison.create_comparison(home, request_of([foreign], ["Why?"]))
     assert not comparison.list_comparisons(home)
     assert not servers.servers(home)
+
+
+@pytest.mark.parametrize("go_on", [asking.start_asking, batch.start_batch])
+def test_a_viewer_has_nobody_asked_by_an_editors_comparison_whom_they_may_not_ask(
+    home: Home, go_on: Callable[..., Any]
+) -> None:
+    with acting_as(Actor("maria", "editor", "proxy")):
+        asked = comparison.create_comparison(home, request_of())
+    with acting_as(Actor("carl", "viewer", "proxy")), pytest.raises(AccessDenied, match="has not trained"):
+        go_on(home, asked)
+    assert not asked.answers()
+    assert not list(home.tasks.iterdir())
+
+
+def test_a_viewer_goes_on_with_an_editors_comparison_where_only_models_on_offer_are_missing(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervisor, "start_task", create_task)
+    offered_one = Candidate(kind="model", model=EMBEDDED_POLICY)
+    with acting_as(Actor("maria", "editor", "proxy")):
+        asked = comparison.create_comparison(home, request_of([endpoint_candidate(), offered_one], ["Why?"]))
+        asked.add([comparison.ComparedAnswer(question=0, candidate=0, text="Because.")])
+    with acting_as(Actor("carl", "viewer", "proxy")):
+        assert batch.start_batch(home, asked).kind() == "compare"
+
+
+def test_who_has_asked_breaks_it_off_and_another_viewer_does_not(home: Home) -> None:
+    with acting_as(Actor("maria", "viewer", "proxy")):
+        offered_one = Candidate(kind="model", model=EMBEDDED_POLICY)
+        asked = asking.Asked(home, comparison.create_comparison(home, request_of([offered_one], ["Why?"])))
+    with acting_as(Actor("carl", "viewer", "proxy")), pytest.raises(AccessDenied, match="somebody else has started"):
+        asked.cancel()
+    with acting_as(Actor("maria", "viewer", "proxy")):
+        asked.cancel()
 
 
 def test_a_viewer_asks_what_runs_have_made_and_what_the_environment_lists(

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
+from core.access.actors import bound
+from core.data import tables
+from core.data.draft import Draft, DropRows
 from core.data.tables import About, Table, find_table
-from core.errors import DataError
+from core.errors import DataError, StorageError
 from core.paths import Home
-from tests.build_tables import make_table
+from tests.build_tables import make_draft, make_table
 
 
 @pytest.fixture
@@ -55,3 +61,42 @@ def test_a_table_made_before_rows_left_out_were_counted_counts_those_listed() ->
 def test_a_table_that_is_not_there_is_refused(home: Home, table_id: str) -> None:
     with pytest.raises(DataError, match="There is no table"):
         find_table(home, table_id)
+
+
+def one_more(reason: str) -> Callable[[Draft | None], Draft]:
+    """A change that adds a mend of this name behind those that are there."""
+
+    def change(draft: Draft | None) -> Draft:
+        assert draft is not None
+        return draft.model_copy(update={"mends": (*draft.mends, DropRows(reason=reason, rows=(1,)))})
+
+    return change
+
+
+def test_what_several_people_decide_at_once_is_all_kept(table: Table) -> None:
+    table.keep(make_draft(table))
+    reasons = [f"{person} {number}" for number in range(15) for person in ("Ada", "Ben")]
+    with ThreadPoolExecutor(4) as people:
+        list(people.map(bound(lambda reason: table.revise(one_more(reason))), reasons))
+    draft = table.draft()
+    assert draft is not None
+    assert {mend.reason for mend in draft.mends if isinstance(mend, DropRows)} == set(reasons)
+
+
+def test_a_change_that_cannot_be_made_leaves_the_draft_and_lets_others_change_it(table: Table) -> None:
+    def refuse(draft: Draft | None) -> Draft:
+        raise DataError("No.")
+
+    table.keep(make_draft(table))
+    with pytest.raises(DataError, match="No"):
+        table.revise(refuse)
+    assert table.draft() == make_draft(table)
+    assert table.revise(one_more("x")).mends
+
+
+def test_somebody_who_is_busy_with_a_draft_for_too_long_is_said(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tables, "_LOCK_SECONDS", 0.0)
+    table.keep(make_draft(table))
+    with FileLock(table.folder / "draft.lock"), pytest.raises(StorageError, match="Somebody else is just changing"):
+        table.revise(one_more("x"))
+    assert table.draft() == make_draft(table)

@@ -194,7 +194,7 @@ def test_a_run_that_a_process_elsewhere_works_on_is_not_resumed_and_its_status_i
 ) -> None:
     run.write_status(Status("running", pid=2**22 - 1, created=1.0, step=3, steps=9))
     with FileLock(run.writer_lock), pytest.raises(RunError, match="not to be seen from here"):
-        supervisor.launch(home, run, ())
+        supervisor.start_job(home, run, ())
     assert run.written_status().state == "running"
 
 
@@ -205,7 +205,7 @@ def test_a_run_is_not_resumed_while_its_last_job_is_still_ending(
     run.write_status(Status("stopped", pid=me.pid, created=me.create_time()))
     monkeypatch.setattr(supervisor, "_END_SECONDS", 0.0)
     with pytest.raises(RunError, match="is still ending"):
-        supervisor.launch(home, run, ())
+        supervisor.start_job(home, run, ())
     assert run.status().state == "stopped"
 
 
@@ -217,7 +217,7 @@ def test_requests_to_an_earlier_job_do_not_reach_the_next_but_wanted_weights_do(
     supervisor.stop(run)
     control.change_weights(run, {"semantic": 1.0})
     run.write_status(replace(run.written_status(), state="stopped"))
-    supervisor.launch(home, run, ())
+    supervisor.start_job(home, run, ())
     assert not run.stop_request.exists() and not control.pausing(run)
     assert control.wanted_weights(run) == {"semantic": 1.0}
 

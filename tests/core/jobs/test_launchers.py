@@ -13,7 +13,7 @@ import pytest
 from core.config import RunConfig, with_changes
 from core.errors import ConfigError, RunError
 from core.jobs import cml_jobs, launchers, room, supervisor
-from core.jobs.cml_jobs import CmlSettings, Launch, launched
+from core.jobs.cml_jobs import CmlSettings, WorkspaceJob, workspace_job
 from core.jobs.places import Places
 from core.locks import locked
 from core.machine import Machine
@@ -50,7 +50,7 @@ def test_a_run_becomes_a_job_with_the_settings_of_the_environment(
     monkeypatch.setenv("GRPO_STUDIO_CML_MEMORY_GB", "12.5")
     monkeypatch.setenv("GRPO_STUDIO_CML_GPUS", "1")
     run = supervisor.start(home, tiny_config)
-    assert launched(run.folder) == Launch(build_cml.PROJECT_ID, "job-1", "run-1")
+    assert workspace_job(run.folder) == WorkspaceJob(build_cml.PROJECT_ID, "job-1", "run-1")
     assert cml.jobs["job-1"] == {
         "project_id": build_cml.PROJECT_ID,
         "name": f"GRPO Studio {run.id}",
@@ -154,7 +154,7 @@ def test_a_resumed_run_gets_a_further_run_of_its_job_or_a_new_job(
     if deleted:
         del cml.jobs["job-1"]
     supervisor.resume(home, run)
-    assert launched(run.folder) == Launch(build_cml.PROJECT_ID, job, "run-2")
+    assert workspace_job(run.folder) == WorkspaceJob(build_cml.PROJECT_ID, job, "run-2")
 
 
 def test_a_run_that_is_resumed_on_this_machine_belongs_to_it_again(
@@ -165,7 +165,7 @@ def test_a_run_that_is_resumed_on_this_machine_belongs_to_it_again(
     monkeypatch.setenv(launchers.LAUNCHER, "local")
     monkeypatch.setattr(supervisor, "spawn", lambda job, home: None)
     supervisor.resume(home, run)
-    assert launched(run.folder) is None
+    assert workspace_job(run.folder) is None
     assert list(cml.runs) == ["run-1"]
 
 

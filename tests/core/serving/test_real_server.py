@@ -61,5 +61,5 @@ def test_base_and_adapter_answer_from_one_server_that_makes_room_for_a_run(
     (server,) = servers(home)
     pid = server.task.written_status().pid
     monkeypatch.setattr(supervisor, "spawn", lambda job, home: None)
-    supervisor.launch(home, run, ())
+    supervisor.start_job(home, run, ())
     assert not lives(pid)

@@ -116,15 +116,15 @@ def test_no_server_that_loads_outlives_its_studio(
     assert psutil.wait_procs([found], timeout=LONG)[1] == []
 
 
-def launch_run(home: Home, run: Run, gpus: tuple[str, ...] = ()) -> None:
-    supervisor.launch(home, run, gpus)
+def start_run(home: Home, run: Run, gpus: tuple[str, ...] = ()) -> None:
+    supervisor.start_job(home, run, gpus)
 
 
 def try_run(home: Home, run: Run) -> None:
     supervisor.start_task(home, TRIAL, {"config": preset_config("demo").model_dump(mode="json")})
 
 
-@pytest.mark.parametrize("begin", [launch_run, try_run])
+@pytest.mark.parametrize("begin", [start_run, try_run])
 def test_a_run_or_preflight_finds_no_server_in_its_way(
     begin: Callable[[Home, Run], None], home: Home, model: Candidate, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,7 +138,7 @@ def test_a_run_or_preflight_finds_no_server_in_its_way(
         endpoint_of(home, model)
 
 
-@pytest.mark.parametrize("begin", [launch_run, try_run])
+@pytest.mark.parametrize("begin", [start_run, try_run])
 def test_no_server_can_start_before_the_run_that_ended_the_others_counts_as_live(
     begin: Callable[[Home, Run], None], home: Home, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,9 +171,9 @@ def test_a_run_on_another_gpu_leaves_a_server_alone(
     monkeypatch.setattr(supervisor, "gpu_for_a_task", lambda home: ("0",))
     server = started(home, model)
     monkeypatch.setattr(supervisor, "spawn", lambda job, home: None)
-    launch_run(home, run, ("1",))
+    start_run(home, run, ("1",))
     assert look_at(server.task).live
-    launch_run(home, run, ("0", "2"))
+    start_run(home, run, ("0", "2"))
     assert not lives(pid_of(server))
 
 
@@ -185,7 +185,7 @@ def test_a_server_that_does_not_end_when_a_run_needs_its_memory_is_killed(
     found.suspend()
     monkeypatch.setattr("core.jobs.server_tasks._END_SECONDS", 0.1)
     monkeypatch.setattr(supervisor, "spawn", lambda job, home: None)
-    launch_run(home, run)
+    start_run(home, run)
     assert not lives(found.pid)
     with pytest.raises(ModelError, match="has ended: it was asked to stop"):
         endpoint_of(home, model)
