@@ -12,7 +12,8 @@ wrote.
     server       a vLLM server on a second GPU
     distributed  two GPUs against one: tokens per second with as many completions for each, vLLM in both processes
     distributed_curve
-                 two GPUs against one: the reward with the same completions a step; and where the model is spread
+                 two GPUs against one: the reward with as many completions a step; and where the model is spread
+    large        a model of the shape of Llama 3.1 8B with random weights, as docs/sizing.md reckons with it
     answers      the model server: base and adapter of the newest run in DIR, asked one by one and all at once
 """
 
@@ -21,23 +22,30 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import math
 import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from benchmarks import scratch_home
+from safetensors import safe_open
+
+from benchmarks import scratch_home, sizing
 from benchmarks.conditions import machine
-from core.config import Example, RunConfig, with_changes
+from benchmarks.sizing import EIGHT, Layout, config_of
+from core.config import EMBEDDED_POLICY, Example, RunConfig, with_changes
 from core.errors import StudioError
 from core.jobs import supervisor
 from core.jobs.spawning import JOB_ENVIRONMENT
 from core.machine import nvidia_gpus
+from core.models import locate
 from core.paths import PROJECT, Home
 from core.presets import preset_config
 from core.prompts import PROMPTS
@@ -48,7 +56,7 @@ from core.serving.client import Decoding, ask_all
 from core.serving.conversations import conversation
 from core.serving.endpoint import Endpoint
 from core.serving.servers import stop_all, wait_for
-from core.train_config import ALL_PROJECTIONS
+from core.train_config import ALL_PROJECTIONS, Sharding
 
 EXAMPLE = Example(
     question="Does regular hand washing by ward staff reduce infections that patients catch in hospital?",
@@ -265,36 +273,85 @@ def shared_step(run: Run) -> dict[str, Any]:
 
 
 def distributed_curve(home: Home, data: Path, out: Path) -> dict[str, Any]:
-    """The same run by one process, by two with a copy each, and by two with a part each.
+    """The same run by one process, by two with a copy each, and by two with a part each, of DeepSpeed's where it is.
 
     Completions are other ones, since each process has its own random numbers. So the curves are alike when the means of
     their last ten steps differ by no more than two standard errors of such a difference, or 0.05.
     """
-    rewards: dict[str, list[float]] = {}
-    ways = {"one": (1, "none"), "two": (2, "none"), "two_fsdp": (2, "fsdp")}
+    runs: dict[str, dict[str, Any]] = {}
+    ways: dict[str, tuple[int, Sharding]] = {"one": (1, "none"), "two": (2, "none"), "two_fsdp": (2, "fsdp")}
+    if find_spec("deepspeed") is not None:
+        ways["two_zero3"] = (2, "zero3")
     with scratch_home(home) as work:
         for name, (processes, sharding) in ways.items():
-            changes = {
-                "train.steps": 30,
-                "train.processes": processes,
-                "train.sharding": sharding,
-                "train.lr_schedule": "constant",
-                "train.seed": 1,
-            }
-            run = trained(work, configured(data, changes))
-            rewards[name] = [m.reward for m in latest_metrics(read_events(run.events))]
-    noise = 2 * (statistics.variance(rewards["one"][-10:]) / 5) ** 0.5
-    apart = {
-        name: statistics.mean(curve[-10:]) - statistics.mean(rewards["one"][-10:]) for name, curve in rewards.items()
-    }
+            runs[name] = shared_curve(trained(work, configured(data, sharing(processes, sharding))))
+    ends = {name: run["reward"][-10:] for name, run in runs.items()}
+    noise = 2 * (statistics.variance(ends["one"]) / 5) ** 0.5
+    apart = {name: statistics.mean(end) - statistics.mean(ends["one"]) for name, end in ends.items() if name != "one"}
+    weights = {name: run["adapter_weights"] for name, run in runs.items()}
     return {
-        "reward": {name: [round(value, 3) for value in curve] for name, curve in rewards.items()},
-        "last_ten_against_one": {name: round(value, 3) for name, value in apart.items() if name != "one"},
+        "runs": runs,
+        "last_ten_against_one": {name: round(value, 3) for name, value in apart.items()},
         "two_standard_errors": round(noise, 3),
         "met": {
-            "two processes learn as one does": abs(apart["two"]) <= max(noise, 0.05),
-            "a model in two parts learns as one does": abs(apart["two_fsdp"]) <= max(noise, 0.05),
+            **{f"{name} learns as one does": abs(value) <= max(noise, 0.05) for name, value in apart.items()},
+            "every adapter has all its weights": len(set(weights.values())) == 1 and weights["one"] > 0,
         },
+    }
+
+
+def sharing(processes: int, sharding: Sharding, steps: int = 30) -> dict[str, Any]:
+    """The settings of a run whose curve is to be compared with that of another way to share its steps."""
+    return {
+        "train.steps": steps,
+        "train.processes": processes,
+        "train.sharding": sharding,
+        "train.lr_schedule": "constant",
+        "train.seed": 1,
+    }
+
+
+def shared_curve(run: Run) -> dict[str, Any]:
+    """Reward and seconds of a run's steps, the memory in use on its first GPU, and how many weights its adapter has."""
+    metrics = latest_metrics(read_events(run.events))
+    with safe_open(run.adapter / "adapter_model.safetensors", framework="numpy") as tensors:
+        weights = sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
+    return {
+        "reward": [round(m.reward, 3) for m in metrics],
+        "step_seconds": spread(wall_seconds(run)[WARM_UP:]),
+        "gpu_gb": round(max(m.gpu_bytes for m in metrics) / 1e9, 1),
+        "adapter_weights": weights,
+    }
+
+
+def large(home: Home, data: Path, out: Path) -> dict[str, Any]:
+    """The size Recommended on one GPU: seconds of a step and the memory beside vLLM's share, against the estimate.
+
+    Random weights end hardly any completion, so that nearly each is as long as it may be, as the estimate has it.
+    """
+    with scratch_home(home) as work:
+        folder, tokenizer = work.root / "large", locate(EMBEDDED_POLICY, work)
+        command = [sys.executable, "-m", "benchmarks.large", str(folder), "8B", tokenizer]
+        made = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
+        changes = {"train.steps": 8, "train.held_out_rows": 0, "train.validate_every": 0, "train.save_every": 1000}
+        reckoned = with_changes(config_of(Layout(EIGHT, 1)), {"model": str(folder), "data.path": str(data.resolve())})
+        run = trained(work, with_changes(reckoned, changes))
+        metrics = latest_metrics(read_events(run.events))[WARM_UP:]
+        vllm_bytes = run.config().train.vllm_memory * nvidia_gpus()[0].memory_bytes
+    vocabulary = json.loads(Path(tokenizer, "config.json").read_text(encoding="utf-8"))["vocab_size"]
+    layout, known = Layout(replace(EIGHT, vocabulary=vocabulary), 1), sizing.measured()
+    need = sizing.memory(layout)
+    return {
+        "parameters": int(made.stdout.split()[-1]),
+        "step_seconds": spread(wall_seconds(run)[WARM_UP:]),
+        "generate_seconds": round(statistics.median(m.generate_seconds for m in metrics), 2),
+        "score_seconds": round(statistics.median(m.score_seconds for m in metrics), 2),
+        "update_seconds": round(statistics.median(m.update_seconds for m in metrics), 2),
+        "completion_tokens": round(statistics.mean(m.completion_tokens for m in metrics), 1),
+        "gpu_gb_beside_vllm": round((max(m.gpu_bytes for m in metrics) - vllm_bytes) / 1e9, 1),
+        "estimated_step_seconds": [round(sizing.step_seconds(layout, known, best), 1) for best in (True, False)],
+        "estimated_gpu_gb_beside_vllm": round((need.total - need.cache) / 1e9, 1),
+        "met": {},
     }
 
 
@@ -385,7 +442,7 @@ def pack(run: Run, out: Path) -> None:
 
 PARTS: Mapping[str, Callable[[Home, Path, Path], dict[str, Any]]] = {
     function.__name__: function
-    for function in (step, generation, unsloth, live, learning, server, distributed, distributed_curve, answers)
+    for function in (step, generation, unsloth, live, learning, server, distributed, distributed_curve, large, answers)
 }
 
 

@@ -41,6 +41,8 @@ PATIENCE_MS = 120_000
 START_SECONDS = 90
 SETTLING_MS = 2_000
 """Charts and tables draw themselves once more after the last change of size."""
+MARGIN = 40
+"""Pixels below the last part of a page that is shown whole."""
 CHROMIUM_ARGUMENTS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run")
 
 
@@ -117,7 +119,7 @@ def compared_runs(home: Home) -> str:
 PICTURES = (
     Picture("overview", lambda home: "/", "Newest runs"),
     Picture("data", lambda home: f"/data?table={list_tables(home)[0].id}", "Prepared data sets", whole=True),
-    Picture("rewards", lambda home: "/rewards", "For study, not for use", choose_notebook, height=1000),
+    Picture("rewards", lambda home: "/rewards", "For study, not for use", choose_notebook, height=1040),
     Picture("train", lambda home: f"/train?run={finished(home).id}", "Total reward"),
     Picture(
         "held-out",
@@ -125,11 +127,11 @@ PICTURES = (
         "Before: reward",
         open_held_out,
         "Held-out questions",
-        height=1150,
+        height=1070,
     ),
-    Picture("runs", compared_runs, "Settings that differ", height=1100),
+    Picture("runs", compared_runs, "Settings that differ", whole=True),
     Picture(
-        "compare", lambda home: f"/compare?comparison={asked(home)[0].id}", "What differs, word by word", height=1300
+        "compare", lambda home: f"/compare?comparison={asked(home)[0].id}", "What differs, word by word", whole=True
     ),
     Picture("blind-vote", lambda home: f"/compare?view=blind&batch={to_vote_on(home)[0].id}", "Both unsafe", open_vote),
     Picture(
@@ -138,8 +140,8 @@ PICTURES = (
         "Automatic metrics",
         height=1300,
     ),
-    Picture("export", lambda home: f"/export?export={list_exports(home)[0].id}", "Everything as a zip"),
-    Picture("admin", lambda home: "/admin", "Take a role away from", height=540),
+    Picture("export", lambda home: f"/export?export={list_exports(home)[0].id}", "Everything as a zip", height=915),
+    Picture("admin", lambda home: "/admin", "Take a role away from", height=575),
 )
 
 BY_HAND = {"gpu-run": "drawn from a run on an NVIDIA H200, which a machine without one cannot repeat"}
@@ -219,17 +221,27 @@ def take(page: Page, url: str, home: Home, picture: Picture) -> None:
     expect(page.get_by_text(re.compile(re.escape(picture.shows))).filter(visible=True).first).to_be_visible()
     expect(page.locator("[data-testid=stApp][data-test-script-state=notRunning]")).to_be_visible()
     expect(page.get_by_test_id("stException")).to_have_count(0)
-    if picture.whole:  # the page scrolls inside its window, so the window has to hold all of it
-        height = page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').scrollHeight")
-        page.set_viewport_size({"width": WINDOW[0], "height": int(height) + 80})
+    waiting = page.get_by_test_id("stSkeleton").filter(visible=True)  # in the place of a chart whose code is loaded
+    expect(waiting).to_have_count(0)
+    if picture.whole:
+        show_whole(page)
     page.mouse.move(0, 0)
     page.wait_for_timeout(SETTLING_MS)
     if picture.tab:
         tab = page.get_by_role("tab", name=picture.tab)
-        tab.evaluate("tab => { tab.scrollIntoView(); document.querySelector('[data-testid=stMain]').scrollBy(0, -70) }")
+        tab.evaluate("tab => { tab.scrollIntoView(); document.querySelector('[data-testid=stMain]').scrollBy(0, -35) }")
         page.wait_for_timeout(SETTLING_MS)
     page.screenshot(path=FOLDER / f"{picture.name}.png", animations="disabled")
     print(f"{picture.name}.png", flush=True)
+
+
+def show_whole(page: Page) -> None:
+    """Make the window as high as what the page holds: a page scrolls inside its window."""
+    content = page.locator("[data-testid=stMainBlockContainer] > [data-testid=stVerticalBlock]")
+    for _ in range(2):  # some parts draw themselves higher in a higher window
+        bottom = content.evaluate("block => block.lastElementChild.getBoundingClientRect().bottom")
+        page.set_viewport_size({"width": WINDOW[0], "height": int(bottom) + MARGIN})
+        page.wait_for_timeout(SETTLING_MS)
 
 
 def take_all(home: Home, pictures: tuple[Picture, ...]) -> None:

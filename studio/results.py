@@ -13,9 +13,13 @@ from core.runs.difference import every_setting
 from core.runs.run import Run
 from core.training.fields import GROUPS, group_of
 from studio import output
-from studio.settings import LOG_LINES, TEXT_ROW_HEIGHT
+from studio.settings import LOG_LINES
 
 _WIDE_SCORE = st.column_config.NumberColumn(format="%.2f", width=120)
+_QUESTION = st.column_config.TextColumn(width=250)
+_ANSWER = st.column_config.TextColumn(width=350)
+_ROW_HEIGHT = 82
+"""Of the rows of held-out questions, in pixels: room for four lines."""
 
 
 def held_out_answers(run: Run, tags: Tags) -> None:
@@ -71,14 +75,15 @@ def _held_out_table(found: Sequence[HeldOut]) -> None:
             "Reference answer": [item.reference for item in found],
         }
     )
-    texts = dict.fromkeys(("Question", "Before", "After", "Reference answer"), output.WIDE_TEXT)
+    answers = dict.fromkeys(("Before", "After", "Reference answer"), _ANSWER)
+    scores = dict.fromkeys(("Reward before", "Reward after"), _WIDE_SCORE)
     st.dataframe(
         frame,
         hide_index=True,
         key="held_out",
         alt="Held-out questions answered before and after training",
-        row_height=TEXT_ROW_HEIGHT,
-        column_config={**texts, "Reward before": _WIDE_SCORE, "Reward after": _WIDE_SCORE},
+        row_height=_ROW_HEIGHT,
+        column_config={"Question": _QUESTION, **answers, **scores},
     )
 
 

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from core.commands.runs import show_run
+from core.commands.verbs import until_gone
 from core.errors import StudioError
 from core.jobs import supervisor
 from core.runs.events import Event, EventTail, Metrics
@@ -44,6 +45,7 @@ def follow(run: Run, options: argparse.Namespace) -> Any:
         except KeyboardInterrupt:
             print("Stopping after this step; the run keeps its checkpoint.", file=sys.stderr)
             supervisor.stop(run)
+    until_gone(run)
     if run.status().state in ("failed", "interrupted"):
         raise StudioError(run.summary())
     return show_run(run, options)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 
 from core.errors import StudioError
 from core.jobs import supervisor
-from core.jobs.folder import Status
+from core.jobs.folder import JobFolder, Status
 from core.jobs.tasks import Task
 from core.paths import Home
 
@@ -17,6 +18,7 @@ Verb = Callable[[argparse.Namespace, Home], Any]
 """Does the work and returns what `--json` prints; None when it has printed all there is."""
 
 _LOOK_SECONDS = 0.3
+_GONE_SECONDS = 30.0
 
 
 def add_verb(verbs: Any, name: str, action: Verb, help_text: str) -> argparse.ArgumentParser:
@@ -51,11 +53,21 @@ def follow_task(task: Task) -> Any:
         if status.phase not in ("", phase):
             phase = status.phase
             print(f"{phase} …", file=sys.stderr, flush=True)
+    until_gone(task)
     if status.state == "finished":
         return task.result()
     if status.state == "stopped":
         raise StudioError("Stopped before it was done; what was there before is as it was.")
     raise StudioError(status.error or f"The work was interrupted. Start it again; its log is {task.log}.")
+
+
+def until_gone(job: JobFolder) -> None:
+    """Wait until the process of a job that has come to its end is gone.
+
+    It holds its memory until then, so a command that starts the next job would be told that there is no room.
+    """
+    with suppress(KeyboardInterrupt):
+        supervisor.wait(job, _GONE_SECONDS)
 
 
 def _look(task: Task) -> Status:

@@ -31,7 +31,7 @@ def train_together(run: Run, home: Home) -> None:
     """
     config, settings = run.config(), run.folder / "control" / "accelerate.json"
     forget_failures(run)
-    write_json(settings, launch_settings(config))
+    write_json(settings, accelerate_settings(config))
     command = [
         *(sys.executable, "-m", "accelerate.commands.accelerate_cli", "launch", "--config_file", str(settings)),
         *("--module", RANK, str(run.folder), str(home.root)),
@@ -42,7 +42,7 @@ def train_together(run: Run, home: Home) -> None:
         raise cause(run)
 
 
-def launch_settings(config: RunConfig) -> Mapping[str, object]:
+def accelerate_settings(config: RunConfig) -> Mapping[str, object]:
     """The configuration file of `accelerate launch`, in the place of one that the user may have for other programs.
 
     How the model is spread stands in the training arguments, see `core.engine.sharding`, so that it is the same on a

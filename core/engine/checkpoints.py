@@ -3,16 +3,38 @@
 from __future__ import annotations
 
 import json
+import re
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
+from torch.serialization import safe_globals as allowing
 from transformers.trainer_pt_utils import safe_globals
 
 from core.runs.run import Run
 
 _SPREAD_OPTIMIZER = "optimizer.bin"
+_DEEPSPEED = "latest"
+"""DeepSpeed's file that names the folder with what each process holds of adapter and optimiser."""
+
+
+class _Setting:
+    """Stands for the classes that DeepSpeed keeps settings in, so that its files are read without it.
+
+    It reads them itself in a way that would run code that is in them. What can be read with nothing but these allowed
+    has none.
+    """
+
+    def __new__(cls, *_: object) -> _Setting:
+        return super().__new__(cls)
+
+
+_SETTINGS: list[Callable[..., object] | tuple[Callable[..., object], str]] = [
+    (_Setting, "deepspeed.runtime.fp16.loss_scaler.LossScaler"),
+    (_Setting, "deepspeed.runtime.zero.config.ZeroStageEnum"),
+]
 
 
 def last_whole_checkpoint(run: Run) -> tuple[Path | None, list[str]]:
@@ -45,8 +67,10 @@ def find_fault(folder: Path, processes: int = 1) -> str | None:
         with safe_open(folder / "adapter_model.safetensors", framework="pt") as tensors:
             for name in tensors.keys():  # noqa: SIM118  # not a mapping
                 tensors.get_tensor(name)
-        for name in (_optimizer(folder), "scheduler.pt"):
-            torch.load(folder / name, map_location="cpu", weights_only=True)
+        torch.load(folder / "scheduler.pt", map_location="cpu", weights_only=True)
+        with allowing(_SETTINGS):
+            for file in _optimizer(folder, processes):
+                torch.load(file, map_location="cpu", weights_only=True)
         with safe_globals():  # as the trainer loads it
             for name in _random_states(processes):
                 torch.load(folder / name, map_location="cpu", weights_only=True)
@@ -57,9 +81,21 @@ def find_fault(folder: Path, processes: int = 1) -> str | None:
     return None
 
 
-def _optimizer(folder: Path) -> str:
-    """The file of the optimiser's state; where the model is spread over processes, accelerate names it otherwise."""
-    return _SPREAD_OPTIMIZER if (folder / _SPREAD_OPTIMIZER).exists() else "optimizer.pt"
+def _optimizer(folder: Path, processes: int) -> Iterable[Path]:
+    """The files of the optimiser's state; where the model is spread over processes, they are called otherwise.
+
+    Raises:
+        ValueError: DeepSpeed's are not those of so many processes.
+    """
+    if not (folder / _DEEPSPEED).exists():
+        return [folder / (_SPREAD_OPTIMIZER if (folder / _SPREAD_OPTIMIZER).exists() else "optimizer.pt")]
+    part = (folder / _DEEPSPEED).read_text(encoding="utf-8").strip()
+    if re.fullmatch(r"global_step\d+", part) is None:
+        raise ValueError("latest names no folder of DeepSpeed's")
+    files = sorted((folder / part).glob("*.pt"))
+    if len(files) != 2 * processes:  # one for the adapter and one for the optimiser
+        raise ValueError(f"{part} has {len(files)} of {2 * processes} files")
+    return files
 
 
 def _random_states(processes: int) -> list[str]:

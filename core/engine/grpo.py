@@ -70,7 +70,7 @@ def grpo_config(config: RunConfig, compute: Compute, folder: Path, passes: Parts
         "disable_tqdm": True,
         "dataloader_pin_memory": not cpu,
         "ddp_find_unused_parameters": False,  # every weight of an adapter is used in every step
-        **sharding_settings(train.sharding),
+        **sharding_settings(train.sharding, compute.dtype),
         **vllm_settings(config, compute),
         **train.trl,
     }

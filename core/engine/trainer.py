@@ -7,11 +7,13 @@ its group, see `core.engine.shared_prompt`: on a processor that halves a step, o
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
+from transformers import TrainerCallback
 from trl import GRPOTrainer
 from trl.models.utils import _ForwardRedirection
 from trl.trainer.utils import selective_log_softmax, selective_log_softmax_and_entropy
@@ -23,6 +25,7 @@ from core.engine.device import Compute
 from core.engine.generation import Progress, Sampling, generate
 from core.engine.policy import conversation_token_ids
 from core.engine.sent_weights import send_own_copies
+from core.engine.sharding import spread_by_deepspeed
 from core.engine.shared_prompt import completion_logits, supports_shared_prompt
 from core.prompts import Message, begun_turn, whole_completion
 
@@ -37,12 +40,25 @@ def trainer_class(config: RunConfig, compute: Compute) -> type[RunTrainer]:
     return RunTrainer if own_way else SharedPromptTrainer
 
 
+class _Ready(Exception):
+    """The model is spread and holds what the checkpoint does; the next thing would be a step."""
+
+
+class _Halt(TrainerCallback):  # type: ignore[misc]
+    """Breaks training off before its first step, since transformers spreads a model nowhere else."""
+
+    def on_train_begin(self, *_: Any, **__: Any) -> None:
+        raise _Ready
+
+
 class RunTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
     """GRPOTrainer that tells `progress` what it is doing."""
 
     def __init__(self, *args: Any, progress: Progress, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._progress = progress
+        if self.is_deepspeed_enabled:
+            spread_by_deepspeed(self.model, self.args)
         if self.use_vllm and self.vllm_mode == "server":
             send_own_copies(self.vllm_generation)
 
@@ -51,6 +67,15 @@ class RunTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
         if checkpoint is not None:  # so that completions are used as often, and end with the same step, as planned
             self._step = checkpoint_step(checkpoint) * self.args.gradient_accumulation_steps
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+
+    def take_up(self, checkpoint: Path | None) -> None:
+        """Be as after a run's last step, without learning more; a model that is spread over processes is so again."""
+        if not (self.args.fsdp or self.is_deepspeed_enabled):
+            self.model.load_adapter(str(checkpoint), "default")
+            return
+        self.add_callback(_Halt())
+        with suppress(_Ready):
+            self.learn(checkpoint)
 
     def _get_train_sampler(self, dataset: Any = None) -> EpochOrder:
         return EpochOrder.like(super()._get_train_sampler(dataset))

@@ -85,7 +85,7 @@ def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: 
     if reporter.step < config.train.steps:
         trainer.learn(checkpoint)
     else:  # all steps are done, and only the questions after them were left
-        trainer.model.load_adapter(str(checkpoint), "default")
+        trainer.take_up(checkpoint)
     trainer.save_model(str(run.adapter))
     stopped = reporter.step < config.train.steps
     if not stopped:

@@ -64,7 +64,7 @@ def belongs(path: PurePosixPath, checkpoints: bool = True) -> bool:
     if len(path.parts) == 1:
         return name in FILES
     if top == CHECKPOINTS:
-        return checkpoints and len(path.parts) > 2
+        return checkpoints and len(path.parts) > 2 and path.suffix != ".py"  # DeepSpeed puts scripts there
     return top in FOLDERS and not (top in _ADAPTERS and path.suffix in _PICKLES)
 
 

@@ -36,6 +36,8 @@ def change(folder: Path) -> None:
     scoring.validity = lambda parsed, samples: np.ones(len(samples), dtype=bool)
     if asked.spread:
         _take_processors_for_gpus()
+        if Run(folder).config().train.sharding == "zero3":
+            _let_deepspeed_do_so()
     _attend_to_steps(Run(folder), asked)
     if asked.same_texts:
         _write_same_texts()
@@ -98,6 +100,17 @@ def _take_processors_for_gpus() -> None:
 
     PartialState._prepare_backend = lambda *_, **__: ("gloo", DistributedType.MULTI_GPU)
     PartialState.set_device = choose
+
+
+def _let_deepspeed_do_so() -> None:
+    """transformers refuses processors to DeepSpeed, which would compile a quicker way for them to talk."""
+    from deepspeed.comm import torch as talk
+
+    from core.engine import grpo
+
+    usual = grpo.GRPOConfig
+    grpo.GRPOConfig = lambda **settings: usual(**{**settings, "use_cpu": False})
+    talk.build_shm_op = lambda: None
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 from accelerate.commands.config.config_args import ClusterConfig
 
 from core.config import RunConfig, with_changes
-from core.engine.accelerate_group import launch_settings
+from core.engine.accelerate_group import accelerate_settings
 from core.engine.sharding import sharding_settings
 from core.engine.vllm_process import environment as server_environment
 from core.errors import ConfigError
@@ -112,7 +113,7 @@ def test_processes_of_one_processor_share_its_memory() -> None:
 
 
 def test_accelerate_reads_the_settings_it_is_started_with() -> None:
-    read = ClusterConfig(**launch_settings(config()))
+    read = ClusterConfig(**accelerate_settings(config()))
     assert (read.num_processes, str(read.distributed_type), read.main_process_port) == (
         2,
         "DistributedType.MULTI_GPU",
@@ -121,10 +122,10 @@ def test_accelerate_reads_the_settings_it_is_started_with() -> None:
 
 
 def test_zero3_is_told_in_the_terms_of_deepspeed() -> None:
-    told = sharding_settings("zero3")["deepspeed"]
+    told = sharding_settings("zero3", torch.float32)["deepspeed"]
     assert told["zero_optimization"]["stage"] == 3
     assert told["zero_optimization"]["stage3_gather_16bit_weights_on_model_save"], "or no adapter could be saved"
-    assert sharding_settings("none") == {}
+    assert sharding_settings("none", torch.float32) == {}
 
 
 def test_a_vllm_server_is_told_nothing_of_the_training_processes(monkeypatch: pytest.MonkeyPatch) -> None:
