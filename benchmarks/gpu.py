@@ -331,19 +331,20 @@ def large(home: Home, data: Path, out: Path) -> dict[str, Any]:
     """
     with scratch_home(home) as work:
         folder, tokenizer = work.root / "large", locate(EMBEDDED_POLICY, work)
+        vocabulary = json.loads(Path(tokenizer, "config.json").read_text(encoding="utf-8"))["vocab_size"]
         command = [sys.executable, "-m", "benchmarks.large", str(folder), "8B", tokenizer]
         made = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
         changes = {"train.steps": 8, "train.held_out_rows": 0, "train.validate_every": 0, "train.save_every": 1000}
         reckoned = with_changes(config_of(Layout(EIGHT, 1)), {"model": str(folder), "data.path": str(data.resolve())})
         run = trained(work, with_changes(reckoned, changes))
         metrics = latest_metrics(read_events(run.events))[WARM_UP:]
+        seconds = spread(wall_seconds(run)[WARM_UP:])
         vllm_bytes = run.config().train.vllm_memory * nvidia_gpus()[0].memory_bytes
-    vocabulary = json.loads(Path(tokenizer, "config.json").read_text(encoding="utf-8"))["vocab_size"]
     layout, known = Layout(replace(EIGHT, vocabulary=vocabulary), 1), sizing.measured()
     need = sizing.memory(layout)
     return {
         "parameters": int(made.stdout.split()[-1]),
-        "step_seconds": spread(wall_seconds(run)[WARM_UP:]),
+        "step_seconds": seconds,
         "generate_seconds": round(statistics.median(m.generate_seconds for m in metrics), 2),
         "score_seconds": round(statistics.median(m.score_seconds for m in metrics), 2),
         "update_seconds": round(statistics.median(m.update_seconds for m in metrics), 2),

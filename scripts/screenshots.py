@@ -229,7 +229,7 @@ def take(page: Page, url: str, home: Home, picture: Picture) -> None:
     page.wait_for_timeout(SETTLING_MS)
     if picture.tab:
         tab = page.get_by_role("tab", name=picture.tab)
-        tab.evaluate("tab => { tab.scrollIntoView(); document.querySelector('[data-testid=stMain]').scrollBy(0, -35) }")
+        tab.evaluate("tab => { tab.scrollIntoView(); document.querySelector('[data-testid=stMain]').scrollBy(0, -70) }")
         page.wait_for_timeout(SETTLING_MS)
     page.screenshot(path=FOLDER / f"{picture.name}.png", animations="disabled")
     print(f"{picture.name}.png", flush=True)

@@ -16,8 +16,8 @@ from studio import output
 from studio.settings import LOG_LINES
 
 _WIDE_SCORE = st.column_config.NumberColumn(format="%.2f", width=120)
-_QUESTION = st.column_config.TextColumn(width=250)
-_ANSWER = st.column_config.TextColumn(width=350)
+_QUESTION = st.column_config.TextColumn(width=280)
+_ANSWER = st.column_config.TextColumn(width=340)
 _ROW_HEIGHT = 82
 """Of the rows of held-out questions, in pixels: room for four lines."""
 
