@@ -12,8 +12,9 @@ wrote.
     server       a vLLM server on a second GPU
     distributed  two GPUs against one: tokens per second with as many completions for each, vLLM in both processes
     distributed_curve
-                 two GPUs against one: the reward with as many completions a step; and where the model is spread
-    large        a model of the shape of Llama 3.1 8B with random weights, as docs/sizing.md reckons with it
+                 two GPUs against one: the reward with the same completions a step; and where the model is spread
+    zero3        two GPUs: the model spread over them by DeepSpeed against a copy on each
+    large        a model of the shape of Llama 3.1 8B, on one GPU and spread over two
     answers      the model server: base and adapter of the newest run in DIR, asked one by one and all at once
 """
 
@@ -22,74 +23,40 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import math
 import os
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
-from importlib.util import find_spec
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
-
-from benchmarks import scratch_home, sizing
+from benchmarks import scratch_home
 from benchmarks.conditions import machine
-from benchmarks.sizing import EIGHT, Layout, config_of
-from core.config import EMBEDDED_POLICY, Example, RunConfig, with_changes
+from benchmarks.gpu_runs import (
+    JOB_SECONDS,
+    WARM_UP,
+    configured,
+    forget_scores,
+    require_finished,
+    spread,
+    trained,
+    wall_seconds,
+)
+from benchmarks.several_gpus import distributed, distributed_curve, large, server, zero3
 from core.errors import StudioError
 from core.jobs import supervisor
 from core.jobs.spawning import JOB_ENVIRONMENT
 from core.machine import nvidia_gpus
-from core.models import locate
 from core.paths import PROJECT, Home
-from core.presets import preset_config
-from core.prompts import PROMPTS
-from core.runs.events import Metrics, latest_metrics, read_events
+from core.runs.events import latest_metrics, read_events
 from core.runs.run import Run, list_runs
 from core.serving.candidates import adapter_candidate, model_candidate
 from core.serving.client import Decoding, ask_all
 from core.serving.conversations import conversation
 from core.serving.endpoint import Endpoint
 from core.serving.servers import stop_all, wait_for
-from core.train_config import ALL_PROJECTIONS, Sharding
-
-EXAMPLE = Example(
-    question="Does regular hand washing by ward staff reduce infections that patients catch in hospital?",
-    reasoning="Germs travel between patients on hands. Washing removes them, so fewer patients should be infected.",
-    answer="Regular hand washing by ward staff reduces the rate of infections that patients catch in hospital. It "
-    "should be encouraged on every ward, because it is simple, cheap and effective.",
-)
-JOB_SECONDS = 3600.0
-WARM_UP = 3
-"""Steps that are left out of a median: kernels and graphs are made in them."""
-BASE: Mapping[str, Any] = {
-    "train.prompts_per_step": 8,
-    "train.num_generations": 8,
-    "train.max_completion_length": 160,
-    "train.max_prompt_length": 512,
-    "train.learning_rate": 1e-4,
-    "train.lr_schedule": "cosine",
-    "train.temperature": 1.0,
-    "train.generation": "vllm",
-    "train.held_out_rows": 0,
-    "train.validate_every": 0,
-    "train.save_every": 1000,
-    "adapter.rank": 64,
-    "adapter.alpha": 64,
-    "adapter.target_modules": ALL_PROJECTIONS,
-}
-
-
-def configured(data: Path, changes: Mapping[str, Any]) -> RunConfig:
-    """The embedded model under the article's reward on `data`, with the article's prompt and one worked example."""
-    prompt = PROMPTS["article"].prompt.model_copy(update={"examples": (EXAMPLE,)})
-    values = {"data.path": str(data.resolve()), "prompt": prompt.model_dump()}
-    return with_changes(preset_config("demo", "article"), {**values, **BASE, **changes})
 
 
 def step(home: Home, data: Path, out: Path) -> dict[str, Any]:
@@ -115,11 +82,6 @@ def step(home: Home, data: Path, out: Path) -> dict[str, Any]:
         "studio_over_bare": round(ratio, 3),
         "met": {"step time at most 1.02 of bare TRL": ratio <= 1.02},
     }
-
-
-def forget_scores(home: Home) -> None:
-    """Whoever comes next must not find scores that are known already."""
-    (home.cache / "scores.sqlite").unlink(missing_ok=True)
 
 
 def generation(home: Home, data: Path, out: Path) -> dict[str, Any]:
@@ -220,142 +182,6 @@ def learning(home: Home, data: Path, out: Path) -> dict[str, Any]:
     }
 
 
-def server(home: Home, data: Path, out: Path) -> dict[str, Any]:
-    """Steps with vLLM as a server on a GPU of its own; it has to learn as soon as vLLM in the process does."""
-    changes = {"train.steps": 40, "train.lr_schedule": "constant", "train.seed": 1}
-    with scratch_home(home) as work:
-        start = time.perf_counter()
-        run = trained(work, configured(data, {**changes, "train.generation": "vllm_server"}))
-        metrics = latest_metrics(read_events(run.events))
-        first, last = (statistics.mean(m.reward for m in part) for part in (metrics[:5], metrics[-5:]))
-        return {
-            "job_seconds": round(time.perf_counter() - start, 1),
-            "step_seconds": spread(wall_seconds(run)[WARM_UP:]),
-            "reward": [round(m.reward, 3) for m in metrics],
-            "met": {"the reward rises by 0.3 in 40 steps": last - first >= 0.3},
-        }
-
-
-def distributed(home: Home, data: Path, out: Path) -> dict[str, Any]:
-    """Tokens a second of whole steps, writing, scoring and learning: two processes with a GPU each against one.
-
-    512 completions for each process keep its GPU busy. The learning rate is zero, so that lengths stay the same.
-    """
-    found = {}
-    with scratch_home(home) as work:
-        for processes in (1, 2):
-            changes = {
-                "train.steps": 8,
-                "train.processes": processes,
-                "train.prompts_per_step": 32 * processes,
-                "train.num_generations": 16,
-                "train.learning_rate": 0.0,
-            }
-            run = trained(work, configured(data, changes))
-            forget_scores(work)
-            found[str(processes)] = shared_step(run)
-    ratio = found["2"]["tokens_per_second"] / found["1"]["tokens_per_second"]
-    return {"by_processes": found, "two_over_one": round(ratio, 3), "met": {"at least 1.7 times": ratio >= 1.7}}
-
-
-def shared_step(run: Run) -> dict[str, Any]:
-    """The figures of a run whose step may be shared among processes; seconds of the parts are the first one's."""
-    metrics, seconds = latest_metrics(read_events(run.events))[WARM_UP:], wall_seconds(run)[WARM_UP:]
-    tokens = sum(m.completion_tokens for m in metrics) * run.config().train.completions_per_step
-    return {
-        "completions_per_step": run.config().train.completions_per_step,
-        "tokens_per_second": round(tokens / sum(seconds)),
-        "step_seconds": spread(seconds),
-        "generate_seconds": round(statistics.median(m.generate_seconds for m in metrics), 3),
-        "score_seconds": round(statistics.median(m.score_seconds for m in metrics), 3),
-        "update_seconds": round(statistics.median(m.update_seconds for m in metrics), 3),
-    }
-
-
-def distributed_curve(home: Home, data: Path, out: Path) -> dict[str, Any]:
-    """The same run by one process, by two with a copy each, and by two with a part each, of DeepSpeed's where it is.
-
-    Completions are other ones, since each process has its own random numbers. So the curves are alike when the means of
-    their last ten steps differ by no more than two standard errors of such a difference, or 0.05.
-    """
-    runs: dict[str, dict[str, Any]] = {}
-    ways: dict[str, tuple[int, Sharding]] = {"one": (1, "none"), "two": (2, "none"), "two_fsdp": (2, "fsdp")}
-    if find_spec("deepspeed") is not None:
-        ways["two_zero3"] = (2, "zero3")
-    with scratch_home(home) as work:
-        for name, (processes, sharding) in ways.items():
-            runs[name] = shared_curve(trained(work, configured(data, sharing(processes, sharding))))
-    ends = {name: run["reward"][-10:] for name, run in runs.items()}
-    noise = 2 * (statistics.variance(ends["one"]) / 5) ** 0.5
-    apart = {name: statistics.mean(end) - statistics.mean(ends["one"]) for name, end in ends.items() if name != "one"}
-    weights = {name: run["adapter_weights"] for name, run in runs.items()}
-    return {
-        "runs": runs,
-        "last_ten_against_one": {name: round(value, 3) for name, value in apart.items()},
-        "two_standard_errors": round(noise, 3),
-        "met": {
-            **{f"{name} learns as one does": abs(value) <= max(noise, 0.05) for name, value in apart.items()},
-            "every adapter has all its weights": len(set(weights.values())) == 1 and weights["one"] > 0,
-        },
-    }
-
-
-def sharing(processes: int, sharding: Sharding, steps: int = 30) -> dict[str, Any]:
-    """The settings of a run whose curve is to be compared with that of another way to share its steps."""
-    return {
-        "train.steps": steps,
-        "train.processes": processes,
-        "train.sharding": sharding,
-        "train.lr_schedule": "constant",
-        "train.seed": 1,
-    }
-
-
-def shared_curve(run: Run) -> dict[str, Any]:
-    """Reward and seconds of a run's steps, the memory in use on its first GPU, and how many weights its adapter has."""
-    metrics = latest_metrics(read_events(run.events))
-    with safe_open(run.adapter / "adapter_model.safetensors", framework="numpy") as tensors:
-        weights = sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
-    return {
-        "reward": [round(m.reward, 3) for m in metrics],
-        "step_seconds": spread(wall_seconds(run)[WARM_UP:]),
-        "gpu_gb": round(max(m.gpu_bytes for m in metrics) / 1e9, 1),
-        "adapter_weights": weights,
-    }
-
-
-def large(home: Home, data: Path, out: Path) -> dict[str, Any]:
-    """The size Recommended on one GPU: seconds of a step and the memory beside vLLM's share, against the estimate.
-
-    Random weights end hardly any completion, so that nearly each is as long as it may be, as the estimate has it.
-    """
-    with scratch_home(home) as work:
-        folder, tokenizer = work.root / "large", locate(EMBEDDED_POLICY, work)
-        vocabulary = json.loads(Path(tokenizer, "config.json").read_text(encoding="utf-8"))["vocab_size"]
-        command = [sys.executable, "-m", "benchmarks.large", str(folder), "8B", tokenizer]
-        made = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
-        changes = {"train.steps": 8, "train.held_out_rows": 0, "train.validate_every": 0, "train.save_every": 1000}
-        reckoned = with_changes(config_of(Layout(EIGHT, 1)), {"model": str(folder), "data.path": str(data.resolve())})
-        run = trained(work, with_changes(reckoned, changes))
-        metrics = latest_metrics(read_events(run.events))[WARM_UP:]
-        seconds = spread(wall_seconds(run)[WARM_UP:])
-        vllm_bytes = run.config().train.vllm_memory * nvidia_gpus()[0].memory_bytes
-    layout, known = Layout(replace(EIGHT, vocabulary=vocabulary), 1), sizing.measured()
-    need = sizing.memory(layout)
-    return {
-        "parameters": int(made.stdout.split()[-1]),
-        "step_seconds": seconds,
-        "generate_seconds": round(statistics.median(m.generate_seconds for m in metrics), 2),
-        "score_seconds": round(statistics.median(m.score_seconds for m in metrics), 2),
-        "update_seconds": round(statistics.median(m.update_seconds for m in metrics), 2),
-        "completion_tokens": round(statistics.mean(m.completion_tokens for m in metrics), 1),
-        "gpu_gb_beside_vllm": round((max(m.gpu_bytes for m in metrics) - vllm_bytes) / 1e9, 1),
-        "estimated_step_seconds": [round(sizing.step_seconds(layout, known, best), 1) for best in (True, False)],
-        "estimated_gpu_gb_beside_vllm": round((need.total - need.cache) / 1e9, 1),
-        "met": {},
-    }
-
-
 def answers(home: Home, data: Path, out: Path) -> dict[str, Any]:
     """Base and adapter from one copy of the weights: the first token, and 100 questions at once against one by one."""
     run = next(run for run in list_runs(home) if run.adapter.is_dir())
@@ -390,28 +216,6 @@ async def timed(endpoint: Endpoint, asked: Mapping[int, Any], at_once: int) -> d
     return {"tokens_per_second": round(tokens / seconds), "first_token_seconds": round(statistics.median(first), 3)}
 
 
-def trained(home: Home, config: RunConfig) -> Run:
-    """A run that has finished; its log is shown when it has not."""
-    run = supervisor.start(home, config, "gpu")
-    supervisor.wait(run, JOB_SECONDS)  # until its process is gone as well, so that its memory is free for the next
-    require_finished(run)
-    return run
-
-
-def require_finished(run: Run) -> None:
-    """Raise StudioError when the run has not finished."""
-    if run.status().state != "finished":
-        print(run.log.read_text(encoding="utf-8", errors="replace")[-8000:], file=sys.stderr)
-        raise StudioError(run.summary())
-
-
-def wall_seconds(run: Run) -> list[float]:
-    """The time from the record of one step to that of the next, saving and all; the first step by its own clock."""
-    events = [event for event in read_events(run.events) if event.kind == "metrics"]
-    first = Metrics.of(events[0]).step_seconds
-    return [first, *(b.time - a.time for a, b in pairwise(events))]
-
-
 def bare(run: Run, home: Home) -> list[float]:
     """Seconds of the steps of the same configuration on TRL alone."""
     command = [sys.executable, "-m", "benchmarks.bare_trl", str(run.folder), str(home.root)]
@@ -424,15 +228,6 @@ def bare(run: Run, home: Home) -> list[float]:
     return seconds
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    """Median, least and greatest, in seconds."""
-    return {
-        "median": round(statistics.median(values), 3),
-        "least": round(min(values), 3),
-        "greatest": round(max(values), 3),
-    }
-
-
 def pack(run: Run, out: Path) -> None:
     """Put a run without its checkpoints and completions beside the results, to be looked at elsewhere."""
     out.mkdir(parents=True, exist_ok=True)
@@ -441,9 +236,10 @@ def pack(run: Run, out: Path) -> None:
     subprocess.run(["tar", "-czf", archive, *leave, "-C", run.folder.parent, run.id], check=True)
 
 
+_ALONE = (step, generation, unsloth, live, learning, answers)
+_SEVERAL = (server, distributed, distributed_curve, zero3, large)
 PARTS: Mapping[str, Callable[[Home, Path, Path], dict[str, Any]]] = {
-    function.__name__: function
-    for function in (step, generation, unsloth, live, learning, server, distributed, distributed_curve, large, answers)
+    function.__name__: function for function in (*_ALONE, *_SEVERAL)
 }
 
 

@@ -251,9 +251,26 @@ def figures(results: Path = RESULTS) -> str:
     return "\n".join(["| figure | value |", "|---|---|", *(f"| {name} | {value} |" for name, value in rows.items())])
 
 
+def held(results: Path = RESULTS) -> str:
+    """What a model of 7.4 billion parameters took, beside what is reckoned for it, in Markdown."""
+    found = _result(results, "gpu_large")
+    low, high = found["estimated_step_seconds_of_one"]
+    memory_gb = found["estimated_gpu_gb_beside_vllm_of_one"]
+    rows = [f"| reckoned for 1 GPU | {memory_gb:.0f} | | | {low:.0f} to {high:.0f} |"]
+    for way, words in (("one", "1 GPU"), ("two_fsdp", "2 GPUs, FSDP"), ("two_zero3", "2 GPUs, ZeRO-3")):
+        one = found[way]
+        rows.append(
+            f"| {words} | {one['gpu_gb_beside_vllm']:.0f} | {one['generate_seconds']:.1f} | "
+            f"{one['update_seconds']:.1f} | {one['step_seconds']['median']:.1f} |"
+        )
+    head = "| | GB beside vLLM | seconds of writing and sending weights | of the update | of a step |"
+    return "\n".join([head, "|---|---|---|---|---|", *rows])
+
+
 def document(text: str, results: Path = RESULTS) -> str:
     """The document with its tables replaced."""
-    for name, lines in (("needs", table(results)), ("figures", figures(results))):
+    parts = {"needs": table(results), "figures": figures(results), "held": held(results)}
+    for name, lines in parts.items():
         mark = _MARK.format(name)
         before, _, rest = text.partition(mark)
         _, _, after = rest.partition(_END)

@@ -105,7 +105,8 @@ MEMORY: Rows = (
     (
         "train.sharding",
         "Model spread over processes",
-        "none: a whole copy on each GPU, the fastest. fsdp, zero3: a part on each, for models too large for one GPU.",
+        "none: a whole copy on each GPU, the fastest. fsdp, zero3: a part on each, for models too large for one GPU. "
+        "With vLLM, zero3 still needs room for the whole model on each; fsdp does not.",
     ),
     (
         "train.cluster",

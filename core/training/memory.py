@@ -96,7 +96,7 @@ def estimate_shape(config: RunConfig, shape: ModelShape, machine: Machine, score
     """
     place: Place = "GPU" if machine.has_cuda else "host"
     width = 2 if place == "GPU" else 4  # a processor without fast 16-bit products computes in 32 bits
-    weights = _weights(config.train, shape, width) // (1 if config.train.sharding == "none" else config.train.processes)
+    weights = _held(config.train, machine, _weights(config.train, shape, width))
     trained = _adapter_weights(config, shape)
     adapter, optimizer = trained * _ADAPTER_BYTES, trained * _optimizer_bytes(config.train.optimizer)
     runtime = _RUNTIME[place]
@@ -216,6 +216,18 @@ def _tokens(train: TrainConfig, rows: int, place: Place) -> int:
     shared = place == "host" and train.backend == "trl" and train.gradient_checkpointing != "on"
     prompts = math.ceil(rows / train.num_generations) if shared else rows
     return prompts * train.max_prompt_length + rows * train.max_completion_length
+
+
+def _held(train: TrainConfig, machine: Machine, whole: int) -> int:
+    """What one GPU holds of all weights at most: all, or its part of a model that is spread over several.
+
+    To send vLLM what was learned, TRL puts a model that ZeRO-3 has spread together again on every GPU, beside its part;
+    one that FSDP has spread it sends weight by weight.
+    """
+    if train.sharding == "none":
+        return whole
+    together = train.sharding == "zero3" and uses_vllm(train, machine)
+    return whole // train.processes + (whole if together else 0)
 
 
 def _cache(train: TrainConfig, shape: ModelShape, width: int, place: Place) -> int:

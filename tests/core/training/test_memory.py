@@ -89,6 +89,26 @@ def test_a_vllm_server_takes_nothing_of_the_training_gpu() -> None:
     assert estimate_shape(config, LLAMA_8B, machine(2, 80 * GIB)).cache < 10 * GIB
 
 
+@pytest.mark.parametrize(
+    ("sharding", "generation", "held"),
+    [
+        ("none", "vllm", 2),
+        ("fsdp", "vllm", 1),
+        ("fsdp", "plain", 1),
+        ("zero3", "plain", 1),
+        ("zero3", "vllm", 3),  # its half, and the whole model that vLLM is sent what was learned from
+        ("zero3", "vllm_server", 3),
+    ],
+)
+def test_a_model_spread_over_two_gpus_takes_half_of_each_where_it_is_not_put_together(
+    sharding: str, generation: str, held: int
+) -> None:
+    changes = {"train.backend": "trl", "train.quantization": "none", "train.processes": 2}
+    config = article(**changes, **{"train.sharding": sharding, "train.generation": generation})
+    found = estimate_shape(config, LLAMA_8B, machine(3))
+    assert found.weights == held * LLAMA_8B.parameters
+
+
 def test_the_total_counts_the_larger_of_writing_and_learning() -> None:
     found = on_gpu(article(**{"train.generation": "plain"}))
     standing = found.weights + found.adapter + found.optimizer + found.scorers + found.runtime
