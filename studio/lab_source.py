@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import streamlit as st
 
@@ -12,12 +11,10 @@ from core.lab.boards import BUNDLED, RUN, KeptBoard, bundled_board, list_boards
 from core.paths import Home
 from core.reward.verdicts import component_title
 from core.runs.completions import kept_steps
-from core.runs.run import Run, find_run, list_runs
-from core.runs.stamps import Stamp, stamp_of
+from core.runs.run import find_run, list_runs
+from core.runs.stamps import PerRun
 from studio import access, lab_state, lab_tasks, output
 from studio.lab_board import Opened
-
-_KEPT = 5000
 
 
 def choose(home: Home) -> str:
@@ -39,13 +36,11 @@ def _titles(home: Home, kept: Sequence[KeptBoard]) -> dict[str, str]:
         more = ", measured further" if board.about.source else ""
         title = _title(board.about.title, board.about.groups, board.about.completions) + more
         titles[board.id] = f"{title} ({board.id})" if title in titles.values() else title
-    titles |= {f"{RUN}{run.id}": f"Run {run.id}" for run in list_runs(home) if _has_samples(run, stamp_of(run))}
+    titles |= {f"{RUN}{run.id}": f"Run {run.id}" for run in list_runs(home) if _kept_steps(run)}
     return titles
 
 
-@lru_cache(maxsize=_KEPT)
-def _has_samples(run: Run, stamp: Stamp) -> bool:
-    return bool(kept_steps(run))
+_kept_steps = PerRun(kept_steps)
 
 
 def _title(title: str, groups: int, completions: int) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 from core.config import RunConfig
@@ -13,14 +12,13 @@ from core.errors import StudioError
 from core.jobs.folder import State, Status
 from core.runs.labels import Label, read_label
 from core.runs.run import Run
-from core.runs.stamps import Stamp, stamp_of
+from core.runs.stamps import PerRun
 from core.training.best import read_best
 from core.training.curves import CurveReader, has_curves
 
 COMPARED_STEPS = 10
 """Over how many steps the mean rewards at the start and at the end are taken, at most."""
 
-_KEPT = 5000
 _MAY_CHANGE_ALONE = ("starting", "running", "paused", "stopping", "interrupted")
 """States that are told by whether a process lives, so that no file says when they change."""
 _BEGINNING = r"(?<![a-z0-9])"
@@ -95,12 +93,10 @@ def _mean(curves: CurveReader, first: int, last: int) -> float | None:
 
 def present_lines(runs: Sequence[Run]) -> list[RunLine]:
     """Runs in one line each; one is read again only when something in its folder has changed."""
-    return [_present(_line(run, stamp_of(run, run.curves))) for run in runs]
+    return [_present(_kept_line(run)) for run in runs]
 
 
-@lru_cache(maxsize=_KEPT)
-def _line(run: Run, stamp: Stamp) -> RunLine:
-    return line_of(run)
+_kept_line = PerRun(line_of, lambda run: run.curves)
 
 
 def _present(line: RunLine) -> RunLine:

@@ -3,12 +3,36 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from core.runs.run import Run
 
 Stamp = tuple[int, ...]
+Found = TypeVar("Found")
 _TICK_NS = 20_000_000
+
+
+class PerRun(Generic[Found]):
+    """What was found out about each run, by all threads of this process; found out again when its folder has changed.
+
+    Args:
+        find: finds it out.
+        folder: one more folder whose changes count, see `stamp_of`.
+    """
+
+    def __init__(self, find: Callable[[Run], Found], folder: Callable[[Run], Path] | None = None) -> None:
+        self._find, self._folder = find, folder
+        self._kept: dict[Run, tuple[Stamp, Found]] = {}
+
+    def __call__(self, run: Run) -> Found:
+        """As it is now; raises what finding it out raises."""
+        stamp = stamp_of(run, *([self._folder(run)] if self._folder else []))
+        kept = self._kept.get(run)
+        if kept is None or kept[0] != stamp:
+            kept = self._kept[run] = stamp, self._find(run)
+        return kept[1]
 
 
 def stamp_of(run: Run, *folders: Path) -> Stamp:

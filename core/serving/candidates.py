@@ -8,7 +8,6 @@ A candidate has a text form, for the command line and for addresses of pages:
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Literal, Self
 
@@ -23,7 +22,7 @@ from core.models import EMBEDDED, locate, prepared_folder
 from core.paths import Home
 from core.runs.labels import read_label
 from core.runs.run import Run, find_run, list_runs
-from core.runs.stamps import Stamp, stamp_of
+from core.runs.stamps import PerRun
 from core.serving.adapter_files import CONFIG, Adapter, check_adapter
 from core.settings_base import Settings
 
@@ -31,7 +30,6 @@ FINAL, BEST = "", "best"
 """Checkpoints of a run that are no step: the adapter it ended with, and the one that did best on validation."""
 
 _GGUF_ENDING = ".gguf"
-_KEPT = 5000
 _FORMS = "model:NAME, run:ID, run:ID@best, run:ID@STEP, gguf:FILE or endpoint:URL#MODEL"
 
 
@@ -159,16 +157,18 @@ def candidates_of(run: Run) -> list[Candidate]:
     Raises:
         ConfigError: the run's configuration cannot be read.
     """
-    return list(_candidates_of(run, stamp_of(run, run.checkpoints)))
+    return list(_kept_candidates(run))
 
 
-@lru_cache(maxsize=_KEPT)
-def _candidates_of(run: Run, stamp: Stamp) -> tuple[Candidate, ...]:
+def _candidates_of(run: Run) -> tuple[Candidate, ...]:
     model = run.config().model
     steps = [str(step) for step in reversed(run.checkpoint_steps())]
     there = [checkpoint for checkpoint in (FINAL, BEST, *steps) if (_folder(run, checkpoint) / CONFIG).is_file()]
     adapters = [Candidate(kind="adapter", model=model, run=run.id, checkpoint=checkpoint) for checkpoint in there]
     return Candidate(kind="model", model=model), *adapters
+
+
+_kept_candidates = PerRun(_candidates_of, lambda run: run.checkpoints)
 
 
 def offered(home: Home) -> list[Candidate]:
