@@ -85,8 +85,8 @@ class RunFeed:
                 if self._older is not None:
                     self._older.take(event)
                 self._take(event)
+            self.components = self._curves.components  # first: another session that sees a step asks for its scores
             self.last_step, self.last_step_time = self._curves.newest()
-            self.components = self._curves.components
         if len(new) >= _MANY:
             collector.leave_out_what_is_there()
         return self

@@ -11,7 +11,7 @@ from core.lab.boards import BUNDLED, RUN, KeptBoard, bundled_board, list_boards
 from core.paths import Home
 from core.reward.verdicts import component_title
 from core.runs.completions import kept_steps
-from core.runs.run import find_run, list_runs
+from core.runs.run import Run, find_run, list_runs
 from core.runs.stamps import PerRun
 from studio import access, lab_state, lab_tasks, output
 from studio.lab_board import Opened
@@ -36,11 +36,15 @@ def _titles(home: Home, kept: Sequence[KeptBoard]) -> dict[str, str]:
         more = ", measured further" if board.about.source else ""
         title = _title(board.about.title, board.about.groups, board.about.completions) + more
         titles[board.id] = f"{title} ({board.id})" if title in titles.values() else title
-    titles |= {f"{RUN}{run.id}": f"Run {run.id}" for run in list_runs(home) if _kept_steps(run)}
+    titles |= {f"{RUN}{run.id}": f"Run {run.id}" for run in list_runs(home) if _known_samples(run)}
     return titles
 
 
-_kept_steps = PerRun(kept_steps)
+def _has_samples(run: Run) -> bool:
+    return bool(kept_steps(run))
+
+
+_known_samples = PerRun(_has_samples, lambda run: run.completions)
 
 
 def _title(title: str, groups: int, completions: int) -> str:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from core.reward.formula import VALIDITY
 from core.reward.verdicts import component_title
+from core.runs.events import Validation
 from core.runs.run import Run
 from core.training.best import Best, read_best
 from core.training.fields import label
@@ -232,7 +233,7 @@ def validations(run: Run, view: View) -> None:
     newest = found[-1]
     score = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(
-        _validation_rows(str(run.folder), len(found), newest.step, newest.reward, view.best, view),
+        _validation_rows(str(run.folder), len(found), newest.step, newest.reward, view.best, found),
         hide_index=True,
         key="validations",
         alt="Validation questions by step",
@@ -251,17 +252,16 @@ def validations(run: Run, view: View) -> None:
 
 @st.cache_resource(max_entries=_KEPT_GROUPS, show_spinner=False)
 def _validation_rows(
-    folder: str, count: int, newest_step: int, newest_reward: float, best: Best | None, _view: View
+    folder: str, count: int, newest_step: int, newest_reward: float, best: Best | None, _found: Sequence[Validation]
 ) -> pa.Table:
     """The rows of the validations; made again only when there is another one, or another best one."""
-    found = _view.feed.validations[-_SHOWN_VALIDATIONS:][::-1]
-    return pa.table(
-        {
-            "Step": [each.step for each in found],
-            "Mean reward": [each.reward for each in found],
-            "Well-formed": [100 * each.well_formed for each in found],
-            **{component_title(name): [each.components.get(name) for each in found] for name in found[0].components},
-            "Questions": [each.rows for each in found],
-            "Kept as": ["best" if best and each.step == best.step else "" for each in found],
-        }
-    )
+    rows = _found[-_SHOWN_VALIDATIONS:][::-1]
+    columns: dict[str, list[object]] = {
+        "Step": [each.step for each in rows],
+        "Mean reward": [each.reward for each in rows],
+        "Well-formed": [100 * each.well_formed for each in rows],
+        **{component_title(name): [each.components.get(name) for each in rows] for name in rows[0].components},
+        "Questions": [each.rows for each in rows],
+        "Kept as": ["best" if best and each.step == best.step else "" for each in rows],
+    }
+    return pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 import pandas as pd
@@ -18,13 +17,15 @@ from core.training.curves import has_curves, rebuild
 from studio import navigation, state, words
 
 _MOST_REBUILT = 3
+_without_curves: set[tuple[Run, int]] = set()
+"""Runs whose curves could not be made, with the size of the log by then; tried again when that grows."""
 _SMALL_LOG_BYTES = 1_000_000
 _MOST_ROWS, _ROW_PIXELS, _HEADER_PIXELS = 15, 35, 37
 _SEARCH, _STATES, _TAGS, _ARCHIVED = "runs.search", "runs.states", "runs.tags", "runs.archived"
 
 
 def look(home: Home) -> list[RunLine]:
-    """Every run in one line, the newest first; a run is read again only when one of its files has changed."""
+    """Every run in one line, the newest first; a run is read again only when something in its folder has changed."""
     lines = present_lines(list_runs(home))
     if _give_curves([line.run for line in lines if line.first is None]):
         return present_lines([line.run for line in lines])
@@ -35,14 +36,21 @@ def _give_curves(runs: Sequence[Run]) -> bool:
     """Make the curves of some runs that an earlier version wrote without; the others get theirs at later looks.
 
     Returns:
-        Whether there were any to make.
+        Whether any were made.
     """
     older = (run for run in runs if not has_curves(run) and 0 < _log_bytes(run) < _SMALL_LOG_BYTES)
-    made = [run for run, _ in zip((run for run in older if not run.status().live), range(_MOST_REBUILT), strict=False)]
-    for run in made:
-        with suppress(StudioError):  # they are only missing in the list
-            rebuild(run)
-    return bool(made)
+    ended = (run for run in older if (run, _log_bytes(run)) not in _without_curves and not run.status().live)
+    made = [_give(run) for run, _ in zip(ended, range(_MOST_REBUILT), strict=False)]
+    return any(made)
+
+
+def _give(run: Run) -> bool:
+    try:
+        rebuild(run)
+    except StudioError:  # they are only missing in the list
+        _without_curves.add((run, _log_bytes(run)))
+        return False
+    return True
 
 
 def _log_bytes(run: Run) -> int:

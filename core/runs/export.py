@@ -52,8 +52,8 @@ class Packed:
 def belongs(path: PurePosixPath, checkpoints: bool = True) -> bool:
     """Whether a file at this path inside a run's folder is part of an exported run.
 
-    An adapter is weights and texts. Pickles are only where the trainer keeps the optimiser's state and reads it without
-    running what is in them.
+    An adapter is weights and texts. Pickles are only where the trainer keeps the optimiser's state; what would run code
+    when it is read is found before a resume uses it (`core.engine.checkpoints`).
 
     >>> belongs(PurePosixPath("curves/level-0.bin")), belongs(PurePosixPath("adapter/adapter_model.bin"))
     (True, False)

@@ -72,6 +72,15 @@ def line_of(run: Run) -> RunLine:
         label = read_label(run)
     except StudioError:
         pass
+    return _line(run, config, label)
+
+
+def _whole_line(run: Run) -> RunLine:
+    """Likewise; raises a StudioError for a run that is damaged."""
+    return _line(run, run.config(), read_label(run))
+
+
+def _line(run: Run, config: RunConfig | None, label: Label) -> RunLine:
     first, last = ends(CurveReader(run.curves)) if has_curves(run) else (None, None)
     best = read_best(run)
     return RunLine(run, run.status(), label, config, first, last, best.reward if best else None)
@@ -93,15 +102,19 @@ def _mean(curves: CurveReader, first: int, last: int) -> float | None:
 
 def present_lines(runs: Sequence[Run]) -> list[RunLine]:
     """Runs in one line each; one is read again only when something in its folder has changed."""
-    return [_present(_kept_line(run)) for run in runs]
+    return [_present(run) for run in runs]
 
 
-_kept_line = PerRun(line_of, lambda run: run.curves)
+def _present(run: Run) -> RunLine:
+    try:
+        line = _kept_line(run)
+    except StudioError:
+        return line_of(run)  # every time anew: who corrects its files by hand does not change the folder
+    # no file says when the state of these changes
+    return replace(line, status=run.status()) if line.status.state in _MAY_CHANGE_ALONE else line
 
 
-def _present(line: RunLine) -> RunLine:
-    """The line with the state as it is now, where no file says when it changes."""
-    return replace(line, status=line.run.status()) if line.status.state in _MAY_CHANGE_ALONE else line
+_kept_line = PerRun(_whole_line, lambda run: run.curves)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,10 @@
-"""Whether anything in a run's folder has changed since somebody looked, found without reading its files."""
+"""What was found out about runs, kept until something in their folders changes, which one look at a folder tells."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import Generic, TypeVar
 
@@ -11,7 +12,10 @@ from core.runs.run import Run
 
 Stamp = tuple[int, ...]
 Found = TypeVar("Found")
-_TICK_NS = 20_000_000
+_MOST_RUNS = 5000
+_SETTLED_NS = 2_000_000_000
+"""Nanoseconds after which a change is taken for the last one for now: clocks of file systems may tick in whole seconds,
+and that of a shared one may be behind this machine's."""
 
 
 class PerRun(Generic[Found]):
@@ -20,34 +24,44 @@ class PerRun(Generic[Found]):
     Args:
         find: finds it out.
         folder: one more folder whose changes count, see `stamp_of`.
+        lasting: whether what was found out about a run may be kept; it may always by default.
     """
 
-    def __init__(self, find: Callable[[Run], Found], folder: Callable[[Run], Path] | None = None) -> None:
-        self._find, self._folder = find, folder
-        self._kept: dict[Run, tuple[Stamp, Found]] = {}
+    def __init__(
+        self,
+        find: Callable[[Run], Found],
+        folder: Callable[[Run], Path],
+        lasting: Callable[[Run], bool] = lambda run: True,
+    ) -> None:
+        self._find, self._folder, self._lasting = find, folder, lasting
+        self._kept: Callable[[Run], dict[Stamp, Found]] = lru_cache(maxsize=_MOST_RUNS)(lambda run: {})
 
     def __call__(self, run: Run) -> Found:
-        """As it is now; raises what finding it out raises."""
-        stamp = stamp_of(run, *([self._folder(run)] if self._folder else []))
-        kept = self._kept.get(run)
-        if kept is None or kept[0] != stamp:
-            kept = self._kept[run] = stamp, self._find(run)
-        return kept[1]
+        """As it is now. What finding it out raises is raised, and found out again the next time."""
+        stamp, kept = stamp_of(run, self._folder(run)), self._kept(run)
+        try:
+            return kept[stamp]
+        except KeyError:
+            found = self._find(run)
+        if self._lasting(run):
+            kept.clear()
+            kept[stamp] = found
+        return found
 
 
 def stamp_of(run: Run, *folders: Path) -> Stamp:
-    """Changes whenever the settings, the status, the label, the adapter or the best one of a run has changed.
+    """Changes whenever a run gets another status, label, best adapter or list of files.
 
-    What lies in the run's folder is replaced by renaming, which changes the time of the folder, so one look is enough
-    for all of it. The clock of a file system ticks a few milliseconds at a time; what is as young as that may change
-    again unseen, and gets a stamp that never comes again.
+    These are replaced by renaming, which changes the time of the run's folder. What is written into a file that stays
+    does not: the log, and files that somebody corrects by hand. What has just changed may change again within the same
+    tick of the clock, and gets a stamp that never comes again.
 
     Args:
         folders: others in which files are made or replaced, such as `run.checkpoints`.
     """
     changed = tuple(map(_changed, (run.folder, *folders)))
     now = time.time_ns()
-    return (*changed, now) if now - max(changed) < _TICK_NS else changed
+    return (*changed, now) if now - max(changed) < _SETTLED_NS else changed
 
 
 def _changed(folder: Path) -> int:

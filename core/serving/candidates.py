@@ -7,7 +7,8 @@ A candidate has a text form, for the command line and for addresses of pages:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Literal, Self
 
@@ -92,20 +93,26 @@ def parse_candidate(text: str, home: Home) -> Candidate:
 
 
 def allow_candidate(home: Home, candidate: Candidate) -> None:
-    """Go on only if whoever acts now may ask this candidate.
+    """Go on only if whoever acts now may ask this candidate; as `allow_candidates`."""
+    allow_candidates(home, (candidate,))
+
+
+def allow_candidates(home: Home, candidates: Iterable[Candidate]) -> None:
+    """Go on only if whoever acts now may ask each of these candidates.
 
     Embedded models, what runs have made and were made from, and addresses that the environment lists are there for
     everybody. Any other folder, file, Hugging Face id or address is read, downloaded or asked with the studio's rights.
 
     Raises:
-        AccessDenied: they may not.
+        AccessDenied: they may not ask one of them.
     """
     allow("compare.ask")
-    if not may("compare.add") and not _for_everybody(home, candidate):
+    there = cache(partial(offered, home))  # walks through all runs, so it is done once and only where it is needed
+    if not may("compare.add") and not all(_for_everybody(home, candidate, there) for candidate in candidates):
         allow("compare.add")
 
 
-def _for_everybody(home: Home, candidate: Candidate) -> bool:
+def _for_everybody(home: Home, candidate: Candidate, there: Callable[[], Sequence[Candidate]]) -> bool:
     if candidate.kind == "endpoint":
         return is_listed(candidate.url)
     if candidate.kind == "adapter":
@@ -113,7 +120,7 @@ def _for_everybody(home: Home, candidate: Candidate) -> bool:
             return find_run(home, candidate.run).config().model == candidate.model
         except StudioError:  # gone or damaged
             return False
-    return candidate in offered(home) or (candidate.kind == "model" and candidate.model in EMBEDDED)
+    return (candidate.kind == "model" and candidate.model in EMBEDDED) or candidate in there()
 
 
 def _offered_as(text: str, home: Home) -> Candidate:
@@ -168,7 +175,12 @@ def _candidates_of(run: Run) -> tuple[Candidate, ...]:
     return Candidate(kind="model", model=model), *adapters
 
 
-_kept_candidates = PerRun(_candidates_of, lambda run: run.checkpoints)
+def _nothing_half_written(run: Run) -> bool:
+    """Whether no adapter lacks what is written last: a folder does not tell when that comes to one in it."""
+    return run.adapter.is_dir() == (run.adapter / CONFIG).is_file() and not run.half_written_checkpoints()
+
+
+_kept_candidates = PerRun(_candidates_of, lambda run: run.checkpoints, _nothing_half_written)
 
 
 def offered(home: Home) -> list[Candidate]:

@@ -73,7 +73,9 @@ class CurveReader:
         """The newest step and when it ended, in seconds since 1970; zeros before the first."""
         columns = self.columns
         last = last_step(self._folder, columns)
-        return last, float(self._rows(columns, last, last)[0, 1]) if last else 0.0
+        if last and len(rows := self._rows(columns, last, last)):  # a run that is resumed may just have gone back
+            return last, float(rows[0, 1])
+        return 0, 0.0
 
     def frame(self, first: int, last: int, points: int, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """The steps from `first` to `last`, both included, in at most `points` rows and one or two.

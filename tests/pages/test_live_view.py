@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 from collections.abc import Callable
@@ -81,6 +82,12 @@ def test_validations_are_listed_the_newest_first_with_the_best_one_named(train: 
     assert frame["Step"].tolist() == [30, 20, 10]
     assert frame["Kept as"].tolist() == ["", "best", ""]
     assert "after step 20 did best" in said(at)
+
+
+def test_a_score_that_no_validation_knows_is_an_empty_cell() -> None:
+    found = [Validation(10, 8, 0.5, 0.5, {"tags": math.nan}, "")]
+    rows = run_panels._validation_rows("a run without", 1, 10, 0.5, None, found)
+    assert (rows["Tags"].null_count, rows["Mean reward"].null_count) == (1, 0)
 
 
 def test_a_run_without_validations_says_how_to_have_some(train: Open, home: Home) -> None:

@@ -136,8 +136,22 @@ def test_a_line_is_read_again_when_something_has_changed(home: Home) -> None:
     assert present_lines([run])[0].title == "new"
 
 
+@pytest.mark.parametrize("file", ["config.json", "label.json"])
+def test_a_damaged_run_that_somebody_corrects_by_hand_is_listed_as_it_is_then(home: Home, file: str) -> None:
+    run = build_run(home, Plan(done=3))
+    change_label(run, title="mine")
+    path = run.folder / file
+    whole = path.read_text(encoding="utf-8")
+    path.write_text("{", encoding="utf-8")
+    settled_stamp(run)
+    assert present_lines([run])[0].title != "mine"
+    path.write_text(whole, encoding="utf-8")  # in place, as an editor may: the folder stays as old as it was
+    assert stamp_of(run, run.curves) == settled_stamp(run)
+    assert present_lines([run])[0].title == "mine"
+
+
 def test_what_has_just_changed_has_a_stamp_that_never_comes_again(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.runs.stamps._TICK_NS", 10**12)  # a machine that has much to do lets moments pass
+    monkeypatch.setattr("core.runs.stamps._SETTLED_NS", 10**12)  # a machine that has much to do lets moments pass
     run = build_run(home, Plan("running", done=3))
     change_label(run, title="new")
     assert stamp_of(run) != stamp_of(run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 from core.errors import ConfigError, ModelError, RunError
 from core.paths import Home
 from core.runs.labels import change_label
-from core.runs.run import Run
+from core.runs.run import CHECKPOINT_LAST_FILE, Run
 from core.serving.adapter_files import CONFIG, WEIGHTS
 from core.serving.candidates import (
     BEST,
@@ -92,6 +93,16 @@ def test_a_run_offers_its_base_and_every_adapter_that_is_there(run: Run) -> None
 def test_a_checkpoint_that_was_only_half_written_is_not_offered(run: Run) -> None:
     (run.checkpoints / "checkpoint-20" / "trainer_state.json").unlink()
     assert f"run:{run.id}@20" not in map(str, candidates_of(run))
+
+
+def test_a_checkpoint_is_offered_once_it_is_whole_though_the_time_of_no_folder_tells(run: Run) -> None:
+    last_file = run.checkpoints / "checkpoint-20" / CHECKPOINT_LAST_FILE
+    last_file.unlink()
+    for folder in (run.folder, run.checkpoints):
+        os.utime(folder, (1e9, 1e9))
+    assert f"run:{run.id}@20" not in map(str, candidates_of(run))
+    last_file.write_text("{}")
+    assert f"run:{run.id}@20" in map(str, candidates_of(run))
 
 
 def test_bases_are_offered_once_and_archived_or_damaged_runs_not_at_all(home: Home, run: Run, base: Path) -> None:
