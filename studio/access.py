@@ -16,7 +16,7 @@ from core.access.actors import Actor, bound
 from core.access.permissions import Action, allow, why_not
 from core.errors import AccessDenied
 from core.paths import Home
-from core.serving.candidates import Candidate, allow_candidate
+from core.serving.candidates import Candidate, allow_candidates
 from studio import output, settings
 
 
@@ -48,8 +48,7 @@ def needs(action: Action, disabled: bool = False, help: str | None = None, owner
 def asking(home: Home, candidates: Iterable[Candidate], help: str | None = None) -> Offer:
     """How a widget is offered that asks these models; `help` as in `needs`."""
     try:
-        for candidate in dict.fromkeys(candidates):
-            allow_candidate(home, candidate)
+        allow_candidates(home, dict.fromkeys(candidates))
     except AccessDenied as error:
         return Offer(True, output.escape(str(error)))
     return Offer(False, help)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.access.starters import starter_of
 from core.compare import asking
 from core.compare.answering import places_to_ask, to_score
 from core.compare.comparison import (
@@ -173,7 +172,7 @@ def _question(home: Home, opened: Opened) -> None:
                     "Stop",
                     icon=":material/stop_circle:",
                     key="compare.stop",
-                    owner=starter_of(opened.comparison.folder),
+                    owner=asked.starter,
                     on_click=asked.cancel,
                 )
             else:

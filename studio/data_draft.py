@@ -91,12 +91,14 @@ def change(table: Table, changes: Mapping[str, Any]) -> None:
 
 
 def remove_example(table: Table, example: Example) -> None:
-    """Remove one worked example from the prompt; the others stay in their order."""
+    """Remove one worked example from the prompt, the first of those that are equal; the others stay in their order."""
 
     def without(draft: Draft | None) -> Draft:
         now = _decided(draft)
-        examples = tuple(kept for kept in now.prompt.examples if kept != example)
-        return now.model_copy(update={"prompt": now.prompt.model_copy(update={"examples": examples})})
+        examples = list(now.prompt.examples)
+        if example in examples:
+            examples.remove(example)
+        return now.model_copy(update={"prompt": now.prompt.model_copy(update={"examples": tuple(examples)})})
 
     table.revise(without)
 

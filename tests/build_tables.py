@@ -35,3 +35,8 @@ def make_draft(table: Table, **changes: object) -> Draft:
     """A draft with columns `question` and `answer` and the concise prompt."""
     mapping = changes.pop("mapping", ColumnMapping(question="question", answer="answer"))
     return Draft.model_validate({"table": table.id, "mapping": mapping, "prompt": PROMPT, **changes})
+
+
+def decide(table: Table, draft: Draft) -> None:
+    """Keep this draft, whatever was decided about the table before."""
+    table.revise(lambda _: draft)

@@ -116,10 +116,11 @@ def map_columns(options: argparse.Namespace, home: Home) -> Any:
     """Change what has been decided about a table; what no option names stays as it is."""
     table = _table(options, home)
     about, dropped = table.about(), 0
+    system = _prompt_file(options.system) if options.system else None  # not under the lock: it may lie anywhere
 
     def mapped(before: Draft | None) -> Draft:
         nonlocal dropped
-        wanted = _changed(before, table, options)
+        wanted = _changed(before, table, options, system)
         check_mapping(wanted.mapping, about.columns, about.title)
         check_prompt(wanted.prompt)
         mends = lasting_mends(before, wanted.mapping) if before else ()
@@ -134,8 +135,12 @@ def map_columns(options: argparse.Namespace, home: Home) -> Any:
     return draft.model_dump(mode="json")
 
 
-def _changed(draft: Draft | None, table: Table, options: argparse.Namespace) -> Draft:
-    """The draft with the options' changes; without a draft, the options have to name question and answer."""
+def _changed(draft: Draft | None, table: Table, options: argparse.Namespace, system: str | None) -> Draft:
+    """The draft with the options' changes; without a draft, the options have to name question and answer.
+
+    Args:
+        system: what stands in the file that `--system` names; None without it.
+    """
     new = {"table": table.id, "mapping": {}, "prompt": PROMPTS["concise"].prompt.model_dump(), "shares": {}}
     values = draft.model_dump() if draft else new
     preset = PROMPTS[options.prompt].prompt.model_dump() if options.prompt else {}
@@ -143,7 +148,7 @@ def _changed(draft: Draft | None, table: Table, options: argparse.Namespace) -> 
         "mapping.question": options.question,
         "mapping.answer": options.answer,
         "mapping.carried": options.carry,
-        "prompt.system": _prompt_file(options.system) if options.system else preset.get("system"),
+        "prompt.system": preset.get("system") if system is None else system,
         "prompt.examples": preset.get("examples"),
         "prompt.tags.reasoning": options.reasoning_tag,
         "prompt.tags.answer": options.answer_tag,

@@ -11,7 +11,7 @@ from core.errors import StudioError
 from core.paths import Home
 from core.prompts import Message, conversation_text, messages, whole_completion
 from core.reward.scoring import Sample
-from core.serving.candidates import allow_candidate
+from core.serving.candidates import allow_candidates
 from core.serving.client import Answer
 from core.serving.scoring import score_answers
 from core.serving.server import Server
@@ -44,8 +44,7 @@ def allow_asking(home: Home, request: ComparisonRequest, missing: Sequence[Place
     Raises:
         AccessDenied: they may not ask one of them.
     """
-    for candidate in sorted({place.candidate for place in missing}):
-        allow_candidate(home, request.candidates[candidate])
+    allow_candidates(home, [request.candidates[candidate] for candidate in {place.candidate for place in missing}])
 
 
 def recorded(place: Place, conversation: Sequence[Message], answer: Answer) -> ComparedAnswer:

@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from core.access.actors import bound
+from core.access.actors import bound, current_actor
 from core.access.permissions import allow
-from core.access.starters import starter_of
 from core.compare.answering import Place, allow_asking, places_to_ask, recorded, scored, to_score, unanswered
 from core.compare.comparison import ComparedAnswer, Comparison, answering_alone
 from core.errors import StudioError
@@ -66,11 +65,13 @@ class Asked:
     """A comparison that is being answered, or was a short while ago.
 
     Attributes:
+        starter: who has it asked, which need not be who made the comparison.
         columns: one for each candidate of the request, in their order.
     """
 
     def __init__(self, home: Home, comparison: Comparison) -> None:
         self.comparison = comparison
+        self.starter = current_actor()
         self._home = home
         self._request = comparison.request()
         self._stop = threading.Event()
@@ -89,9 +90,9 @@ class Asked:
         """Break all answers off within moments; what was written is kept.
 
         Raises:
-            AccessDenied: whoever acts now may not, and has not made the comparison.
+            AccessDenied: whoever acts now may not, and has not started the asking.
         """
-        allow("compare.stop", owner=starter_of(self.comparison.folder))
+        allow("compare.stop", owner=self.starter)
         self._stop.set()
 
     def wait(self, seconds: float | None = None) -> None:

@@ -32,7 +32,7 @@ from core.evaluate.folders import folders_that_judge
 from core.json_lines import LineWriter, latest
 from core.locks import held, locked
 from core.paths import Home, is_name, new_folder, storage_error, write_json
-from core.serving.candidates import Candidate, allow_candidate
+from core.serving.candidates import Candidate, allow_candidates
 from core.serving.client import Decoding
 from core.settings_base import Settings
 
@@ -222,8 +222,7 @@ def create_comparison(home: Home, request: ComparisonRequest) -> Comparison:
         StorageError: the disk is full or the home cannot be written.
     """
     allow("compare.ask")
-    for candidate in request.candidates:
-        allow_candidate(home, candidate)
+    allow_candidates(home, request.candidates)
     name = f"compare-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
     folder = new_folder(comparisons_folder(home), name)
     try:

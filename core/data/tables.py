@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -138,15 +139,6 @@ class Table:
         file = self.folder / "draft.json"
         return Draft.model_validate_json(file.read_text(encoding="utf-8")) if file.is_file() else None
 
-    def keep(self, draft: Draft) -> None:
-        """Remember what has been decided, whatever was decided before; `revise` changes it.
-
-        Raises:
-            AccessDenied: whoever acts now may not.
-        """
-        allow("data.prepare")
-        write_json(self.folder / "draft.json", json.loads(draft.model_dump_json()))
-
     def revise(self, change: Callable[[Draft | None], Draft]) -> Draft:
         """Change what has been decided: as it stands on the disk now, with nobody else changing it meanwhile.
 
@@ -162,16 +154,27 @@ class Table:
             StorageError: somebody else is busy with it for too long, or it cannot be written.
         """
         allow("data.prepare")
-        lock = self.folder / "draft.lock"
+        with _alone(self.folder / "draft.lock"):
+            before = self.draft()
+            wanted = change(before)
+            if wanted != before:
+                write_json(self.folder / "draft.json", json.loads(wanted.model_dump_json()))
+        return wanted
+
+
+@contextmanager
+def _alone(lock: Path) -> Iterator[None]:
+    """Hold a draft's lock for the length of a `with` block; what the block raises goes on as it is.
+
+    Raises:
+        StorageError: somebody else holds it for too long, or it cannot be written.
+    """
+    with ExitStack() as held:
         try:
-            with locked(lock, _LOCK_SECONDS, _BUSY):
-                before = self.draft()
-                wanted = change(before)
-                if wanted != before:
-                    self.keep(wanted)
+            held.enter_context(locked(lock, _LOCK_SECONDS, _BUSY))
         except OSError as error:
             raise storage_error(error, lock) or error from error
-        return wanted
+        yield
 
 
 def tables_folder(home: Home) -> Path:

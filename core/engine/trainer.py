@@ -68,7 +68,7 @@ class RunTrainer(GRPOTrainer):  # type: ignore[misc]  # TRL ships no types
             self._step = checkpoint_step(checkpoint) * self.args.gradient_accumulation_steps
         self.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
 
-    def take_up(self, checkpoint: Path | None) -> None:
+    def take_up(self, checkpoint: Path) -> None:
         """Be as after a run's last step, without learning more; a model that is spread over processes is so again."""
         if not (self.args.fsdp or self.is_deepspeed_enabled):
             self.model.load_adapter(str(checkpoint), "default")

@@ -82,7 +82,7 @@ def _train(run: Run, config: RunConfig, home: Home, reporter: Reporter, opened: 
     else:  # the model is not put together before training begins
         trainer.add_callback(first)
     by_first(reporter.stop_if_asked)
-    if reporter.step < config.train.steps:
+    if checkpoint is None or reporter.step < config.train.steps:
         trainer.learn(checkpoint)
     else:  # all steps are done, and only the questions after them were left
         trainer.take_up(checkpoint)

@@ -81,7 +81,7 @@ def parse_candidate(text: str, home: Home) -> Candidate:
         return adapter_candidate(find_run(home, run_id), checkpoint if sign else FINAL)
     if kind == "endpoint" and rest:
         remote = _endpoint_candidate(rest)
-        allow_candidate(home, remote)
+        allow_candidates(home, [remote])
         return remote
     if kind in ("model", "gguf") and rest and not may("compare.add"):
         return _offered_as(text.strip(), home)
@@ -90,11 +90,6 @@ def parse_candidate(text: str, home: Home) -> Candidate:
     if kind == "gguf" and rest:
         return _gguf_candidate(Path(rest))
     raise ConfigError(f"{text!r} names nothing that can be asked. Write it as {_FORMS}.")
-
-
-def allow_candidate(home: Home, candidate: Candidate) -> None:
-    """Go on only if whoever acts now may ask this candidate; as `allow_candidates`."""
-    allow_candidates(home, (candidate,))
 
 
 def allow_candidates(home: Home, candidates: Iterable[Candidate]) -> None:
@@ -131,7 +126,7 @@ def _offered_as(text: str, home: Home) -> Candidate:
     """
     kind, _, model = text.partition(":")
     named = Candidate(kind="gguf" if kind == "gguf" else "model", model=model)
-    allow_candidate(home, named)
+    allow_candidates(home, [named])
     return named
 
 

@@ -24,7 +24,7 @@ from core.models import EMBEDDED, locate
 from core.paths import Home
 from core.quotas import refuse_full
 from core.runs.run import list_runs
-from core.serving.candidates import Candidate, adapter_of, allow_candidate, is_gguf, title
+from core.serving.candidates import Candidate, adapter_of, allow_candidates, is_gguf, title
 from core.serving.endpoint import Endpoint, remote_endpoint
 from core.serving.hosted_adapters import host_adapter
 from core.serving.lifetime import leave, use
@@ -64,7 +64,7 @@ def ensure(home: Home, candidate: Candidate, port: int = 0) -> Server | None:
         StorageError: it has to be downloaded, and the studio has taken all the disk that it may.
         StudioError: the candidate's run, adapter or model cannot be used, or the server cannot be started.
     """
-    allow_candidate(home, candidate)
+    allow_candidates(home, [candidate])
     if candidate.kind == "endpoint":
         return None
     model = _served(candidate.model, home)

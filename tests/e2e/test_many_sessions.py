@@ -16,7 +16,7 @@ from studio.output import escape
 from tests.build_async import run_apart
 from tests.build_blind import build_comparison
 from tests.build_runs import Plan, add_step, build_run
-from tests.build_tables import make_draft, make_table
+from tests.build_tables import decide, make_draft, make_table
 from tests.e2e.conftest import Server, signed_in_server
 
 _ROWS = [{"question": f"What lowers fever {number}?", "answer": "Paracetamol."} for number in range(20)]
@@ -66,7 +66,7 @@ def test_each_session_has_weights_of_its_own(server: Server) -> None:
 def test_each_session_has_a_draft_of_its_own(server: Server) -> None:
     tables = [make_table(server.home, _ROWS, f"table-{number}") for number in range(2)]
     for table in tables:
-        table.keep(make_draft(table))
+        decide(table, make_draft(table))
 
     async def write(number: int) -> None:
         async with session(server.url) as one:

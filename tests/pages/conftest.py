@@ -14,7 +14,7 @@ from core.models import EMBEDDED, READY
 from core.paths import PROJECT, Home
 from tests.build_data_page import DATA, ROWS, Open
 from tests.build_reader import save_reader
-from tests.build_tables import make_draft, make_table
+from tests.build_tables import decide, make_draft, make_table
 
 TRAIN = str(PROJECT / "pages" / "train.py")
 
@@ -75,5 +75,5 @@ def reader(tmp_path: Path) -> str:
 def table(home: Home, reader: str) -> Table:
     """A table whose columns and model are chosen."""
     made = make_table(home, ROWS)
-    made.keep(make_draft(made, model=reader, max_prompt_length=2000))
+    decide(made, make_draft(made, model=reader, max_prompt_length=2000))
     return made

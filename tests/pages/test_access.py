@@ -15,8 +15,10 @@ from core.access.actors import Actor, Role, acting_as, identify_with
 from core.access.audit import log_file, read_log, record
 from core.access.audit_record import made_now
 from core.access.policy import ADMINS_VARIABLE, Policy, policy_file, read_policy
+from core.access.starters import remember_starter
 from core.access.ways import IDENTITY
-from core.compare.asking import find_asked
+from core.compare import asking
+from core.compare.asking import Asked, find_asked
 from core.compare.comparison import list_comparisons
 from core.errors import AccessDenied
 from core.paths import PROJECT, Home
@@ -217,6 +219,21 @@ def test_a_viewer_reads_an_editors_comparison_and_cannot_have_its_models_asked(
     assert comparison.answers() == before
     assert list_comparisons(home) == [comparison]
     assert find_asked(comparison.id) is None and not list(home.tasks.iterdir())
+
+
+def test_stop_is_offered_to_who_has_asked_whoever_made_the_comparison(
+    open_as: OpenAs, home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with acting_as(Actor("ben", "editor", "proxy")):
+        comparison = answered(home, ["Why?"], missing=1)
+    with acting_as(Actor("cleo", "viewer", "proxy")):  # who was an editor when she made it
+        remember_starter(comparison.folder)
+    with acting_as(Actor("carl", "viewer", "proxy")):
+        monkeypatch.setitem(asking._registry, comparison.id, Asked(home, comparison))
+    monkeypatch.setattr(Asked, "live", property(lambda _: True))
+    for name, dimmed in (("carl", False), ("cleo", True), ("ben", False)):
+        at = compare_page(open_as(COMPARE, name), comparison=comparison.id)
+        assert at.button(key="compare.stop").disabled is dimmed
 
 
 def test_a_viewer_adds_no_model_of_their_own(open_as: OpenAs) -> None:

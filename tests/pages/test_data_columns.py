@@ -6,7 +6,7 @@ from core.data.draft import ColumnMapping, Redact
 from core.data.tables import Table
 from core.paths import Home
 from tests.build_data_page import Open, draft_of, texts
-from tests.build_tables import make_table
+from tests.build_tables import decide, make_table
 
 
 def test_columns_are_found_and_kept_when_a_table_is_opened(data: Open, home: Home) -> None:
@@ -33,7 +33,7 @@ def test_a_column_changed_on_the_page_is_kept_on_disk(data: Open, table: Table) 
 
 
 def test_mends_that_go_with_a_changed_column_are_told(data: Open, table: Table) -> None:
-    table.keep(draft_of(table).model_copy(update={"mends": (Redact(rows=(1,)),)}))
+    decide(table, draft_of(table).model_copy(update={"mends": (Redact(rows=(1,)),)}))
     at = data(table)
     at.selectbox(key=f"{table.id}.Answer").set_value("ward").run()
     assert not at.exception

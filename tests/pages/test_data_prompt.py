@@ -10,7 +10,7 @@ from core.config import Tags
 from core.data.tables import Table
 from tests.build_data_page import Open, draft_of, texts
 from tests.build_reader import NO_SYSTEM, save_reader
-from tests.build_tables import make_draft
+from tests.build_tables import decide, make_draft
 
 
 def test_the_preview_is_the_conversation_of_the_models_own_template(data: Open, table: Table) -> None:
@@ -72,7 +72,7 @@ def test_a_prompt_over_the_limit_shows_what_is_too_much(data: Open, table: Table
 
 
 def test_a_template_without_a_system_role_is_said_so(data: Open, table: Table, tmp_path: Path) -> None:
-    table.keep(make_draft(table, model=str(save_reader(tmp_path / "gemma", NO_SYSTEM)), max_prompt_length=2000))
+    decide(table, make_draft(table, model=str(save_reader(tmp_path / "gemma", NO_SYSTEM)), max_prompt_length=2000))
     at = data(table)
     assert not at.exception
     assert "no place for a system prompt" in texts(at)

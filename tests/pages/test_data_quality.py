@@ -14,7 +14,7 @@ from core.jobs.tasks import silent
 from core.paths import Home, write_json
 from tests.build_data_page import Open, draft_of, ended_task, shown, texts
 from tests.build_runs import HOSTILE
-from tests.build_tables import make_draft, make_table
+from tests.build_tables import decide, make_draft, make_table
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def messy(home: Home, reader: str) -> Table:
         {"question": "And against cold?", "answer": None},
     ]
     made = make_table(home, rows)
-    made.keep(make_draft(made, model=reader, max_prompt_length=2000))
+    decide(made, make_draft(made, model=reader, max_prompt_length=2000))
     return made
 
 
@@ -101,7 +101,7 @@ def test_a_report_that_failed_says_why(data: Open, home: Home, table: Table) -> 
 
 
 def test_a_row_that_will_be_redacted_is_marked(data: Open, messy: Table) -> None:
-    messy.keep(make_draft(messy, model=draft_of(messy).model, mends=(Redact(rows=(1,)),)))
+    decide(messy, make_draft(messy, model=draft_of(messy).model, mends=(Redact(rows=(1,)),)))
     at = data(messy)
     assert "become placeholders" in texts(at)
 
@@ -109,7 +109,7 @@ def test_a_row_that_will_be_redacted_is_marked(data: Open, messy: Table) -> None
 def test_hostile_text_is_only_ever_shown_as_text(data: Open, home: Home, reader: str) -> None:
     made = make_table(home, [{"question": HOSTILE, "answer": HOSTILE, HOSTILE: HOSTILE}] * 3)
     mapping = ColumnMapping(question="question", answer="answer", carried=(HOSTILE,))
-    made.keep(make_draft(made, model=reader, mapping=mapping, max_prompt_length=4000))
+    decide(made, make_draft(made, model=reader, mapping=mapping, max_prompt_length=4000))
     run_report(home, {"table": made.id}, silent)
     at = data(made)
     assert not at.exception

@@ -11,6 +11,7 @@ from core.jobs.tasks import silent
 from core.paths import Home, write_json
 from studio import navigation
 from tests.build_data_page import DATA, Open, draft_of, ended_task, shown, texts
+from tests.build_tables import decide
 
 TRAIN = str(navigation.TRAIN.path)
 
@@ -37,7 +38,7 @@ def test_shares_decide_how_many_rows_are_held_out(data: Open, home: Home, table:
 def test_a_split_column_without_splits_cannot_be_saved(data: Open, home: Home, table: Table) -> None:
     run_report(home, {"table": table.id}, silent)
     mapping = ColumnMapping(question="question", answer="answer", split="ward")
-    table.keep(draft_of(table).model_copy(update={"mapping": mapping}))
+    decide(table, draft_of(table).model_copy(update={"mapping": mapping}))
     at = data(table)
     assert not at.exception
     assert "names no split" in texts(at)
@@ -114,7 +115,7 @@ def test_training_on_what_was_saved_wins_over_what_the_form_held_before(data: Op
 
 def test_a_prepared_data_set_brings_its_limits_to_the_train_page(data: Open, home: Home, table: Table) -> None:
     run_report(home, {"table": table.id}, silent)
-    table.keep(draft_of(table).model_copy(update={"max_completion_length": 333}))
+    decide(table, draft_of(table).model_copy(update={"max_completion_length": 333}))
     saved(home, table)
     at = data(table)
     at.button(key="train_on_it").click().run()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from core.config import Tags
+from core.config import Example, Tags
 from core.data.draft import ColumnMapping, Draft, DropRows, Redact, Resplit, Shares, StripReasoning
 from core.data.findings import Lengths
 from core.errors import ConfigError
@@ -12,7 +12,7 @@ from core.paths import Home
 from core.prompts import PROMPTS
 from studio import data_draft, data_lengths, data_prompt, data_split
 from studio.data_preview import as_trained
-from tests.build_tables import PROMPT, make_draft, make_table
+from tests.build_tables import PROMPT, decide, make_draft, make_table
 
 MAPPING = ColumnMapping(question="q", answer="a", carried=("ward",))
 
@@ -59,7 +59,7 @@ def test_a_preset_is_recognised_whatever_its_tags_are_called() -> None:
 
 def test_a_change_that_changes_nothing_writes_nothing(home: Home) -> None:
     table = make_table(home, [{"question": "a", "answer": "b"}])
-    table.keep(make_draft(table))
+    decide(table, make_draft(table))
     file = table.folder / "draft.json"
     file.write_text(file.read_text() + "\n")
     written = file.read_text()
@@ -69,7 +69,7 @@ def test_a_change_that_changes_nothing_writes_nothing(home: Home) -> None:
 
 def test_a_mend_is_applied_once_and_taken_back_alone(home: Home) -> None:
     table = make_table(home, [{"question": "a", "answer": "b"}])
-    table.keep(seen := make_draft(table))
+    decide(table, seen := make_draft(table))
     first, second = DropRows(reason="x", rows=(1,)), StripReasoning(rows=(1,))
     for mend in (first, second, first):
         data_draft.apply(table, mend, seen)
@@ -82,7 +82,7 @@ def test_a_mend_is_applied_once_and_taken_back_alone(home: Home) -> None:
 def test_other_columns_take_the_mends_of_their_texts_away(home: Home) -> None:
     table = make_table(home, [{"question": "a", "answer": "b", "other": "c"}])
     mends = (Redact(rows=(1,)), Resplit())
-    table.keep(make_draft(table, mends=mends))
+    decide(table, make_draft(table, mends=mends))
     for answer, left in (("answer", mends), ("other", (Resplit(),))):
         data_draft.keep_mapping(table, ColumnMapping(question="question", answer=answer), None)
         kept = table.draft()
@@ -96,7 +96,7 @@ def columns(**changes: object) -> ColumnMapping:
 
 def test_columns_that_somebody_else_has_chosen_meanwhile_stay(home: Home) -> None:
     table = make_table(home, [{"question": "a", "answer": "b", "ward": "c", "set": "train"}])
-    table.keep(seen := make_draft(table))
+    decide(table, seen := make_draft(table))
     data_draft.keep_mapping(table, columns(carried=("ward", "set")), seen.mapping)
     data_draft.keep_mapping(table, columns(split="set"), seen.mapping)
     kept = table.draft()
@@ -106,7 +106,7 @@ def test_columns_that_somebody_else_has_chosen_meanwhile_stay(home: Home) -> Non
 
 def test_a_mend_for_columns_that_somebody_else_has_changed_is_not_applied(home: Home) -> None:
     table = make_table(home, [{"question": "a", "answer": "b", "other": "c"}])
-    table.keep(seen := make_draft(table))
+    decide(table, seen := make_draft(table))
     data_draft.keep_mapping(table, columns(answer="other"), seen.mapping)
     for mend in (Redact(rows=(1,)), Resplit()):
         data_draft.apply(table, mend, seen)
@@ -120,7 +120,7 @@ def test_a_table_that_somebody_else_has_begun_is_not_begun_again(home: Home, mon
     begun = make_draft(table, max_prompt_length=99)
 
     def meanwhile(*anything: object) -> ColumnMapping:
-        table.keep(begun)
+        decide(table, begun)
         return columns()
 
     monkeypatch.setattr(data_draft, "guess_mapping", meanwhile)
@@ -130,13 +130,24 @@ def test_a_table_that_somebody_else_has_begun_is_not_begun_again(home: Home, mon
 
 def test_tags_that_cannot_stand_beside_those_chosen_meanwhile_are_refused(home: Home) -> None:
     table = make_table(home, [{"question": "a", "answer": "b"}])
-    table.keep(make_draft(table))
+    decide(table, make_draft(table))
     data_draft.change(table, {"prompt.tags.reasoning": "final"})
     with pytest.raises(ConfigError, match="must differ"):
         data_draft.change(table, {"prompt.tags.answer": "final"})
     kept = table.draft()
     assert kept is not None
     assert kept.prompt.tags == Tags(reasoning="final")
+
+
+def test_of_two_equal_examples_one_is_removed(home: Home) -> None:
+    table = make_table(home, [{"question": "a", "answer": "b"}])
+    twice, other = (Example(question=text, reasoning="So.", answer="Yes.") for text in ("Why?", "How?"))
+    decide(table, make_draft(table, prompt=PROMPT.model_copy(update={"examples": (twice, other, twice)})))
+    for left in ((other, twice), (other,), (other,)):
+        data_draft.remove_example(table, twice)
+        kept = table.draft()
+        assert kept is not None
+        assert kept.prompt.examples == left
 
 
 def test_expected_counts_leave_dropped_rows_out(home: Home) -> None:

@@ -31,8 +31,8 @@ from core.paths import PROJECT, Home
 from core.reward import custom_files, presets
 from core.runs import export, files, importing, labels
 from core.runs.run import Run
-from core.serving import servers
-from core.serving.candidates import Candidate, allow_candidate, offered, parse_candidate
+from core.serving import candidates, servers
+from core.serving.candidates import Candidate, allow_candidates, offered, parse_candidate
 from core.training import control
 from tests.build_adapters import run_of, save_adapter, save_base
 from tests.build_blind import build_comparison
@@ -88,16 +88,15 @@ GUARDED = [
     guarded(blind.end_vote, "vote.end", None, comparison.Comparison(FOLDER)),
     guarded(comparison.create_comparison, "compare.ask", None, None),
     guarded(comparison.delete_comparison, "comparison.delete", None, None),
-    guarded(allow_candidate, "compare.ask", None, None),
+    guarded(allow_candidates, "compare.ask", None, None),
     guarded(asking.start_asking, "compare.ask", None, None),
-    guarded(asking.Asked.cancel, "compare.stop", SimpleNamespace(comparison=comparison.Comparison(FOLDER))),
+    guarded(asking.Asked.cancel, "compare.stop", SimpleNamespace(starter=None)),
     guarded(evaluation.create_evaluation, "evaluation.create", None, None),
     guarded(evaluation.delete_evaluation, "evaluation.delete", None, None),
     guarded(store.create_export, "export.create", None, None),
     guarded(Export.acknowledge, "export.create", Export(FOLDER)),
     guarded(store.delete_export, "export.delete", None, None),
     guarded(hub.start_push, "export.push", None, None, None, None),
-    guarded(Table.keep, "data.prepare", Table(FOLDER), None),
     guarded(Table.revise, "data.prepare", Table(FOLDER), None),
     guarded(saving.save, "data.prepare", None, None, None, None),
     guarded(grant, "access.change", None, "maria", "admin"),
@@ -257,13 +256,16 @@ def test_a_viewer_goes_on_with_an_editors_comparison_where_only_models_on_offer_
         assert batch.start_batch(home, asked).kind() == "compare"
 
 
-def test_who_has_asked_breaks_it_off_and_another_viewer_does_not(home: Home) -> None:
+@pytest.mark.parametrize("others", ["maria", "ben"], ids=["who made the comparison", "anybody else"])
+def test_who_has_asked_breaks_it_off_and_another_viewer_does_not(home: Home, others: str) -> None:
     with acting_as(Actor("maria", "viewer", "proxy")):
         offered_one = Candidate(kind="model", model=EMBEDDED_POLICY)
-        asked = asking.Asked(home, comparison.create_comparison(home, request_of([offered_one], ["Why?"])))
-    with acting_as(Actor("carl", "viewer", "proxy")), pytest.raises(AccessDenied, match="somebody else has started"):
+        made = comparison.create_comparison(home, request_of([offered_one], ["Why?"]))
+    with acting_as(Actor("carl", "viewer", "proxy")):
+        asked = asking.Asked(home, made)
+    with acting_as(Actor(others, "viewer", "proxy")), pytest.raises(AccessDenied, match="somebody else has started"):
         asked.cancel()
-    with acting_as(Actor("maria", "viewer", "proxy")):
+    with acting_as(Actor("carl", "viewer", "proxy")):
         asked.cancel()
 
 
@@ -277,7 +279,7 @@ def test_a_viewer_asks_what_runs_have_made_and_what_the_environment_lists(
     with acting_as(Actor("carl", "viewer", "proxy")):
         found = [parse_candidate(text, home) for text in texts]
         for candidate in found:
-            allow_candidate(home, candidate)
+            allow_candidates(home, [candidate])
     assert [str(candidate) for candidate in found] == texts
     assert f"run:{run.id}" in texts
 
@@ -285,4 +287,20 @@ def test_a_viewer_asks_what_runs_have_made_and_what_the_environment_lists(
 def test_an_adapter_under_another_models_name_is_no_offer(home: Home, tmp_path: Path) -> None:
     run = run_of(home, save_base(tmp_path / "base"))
     with acting_as(Actor("carl", "viewer", "proxy")), pytest.raises(AccessDenied):
-        allow_candidate(home, Candidate(kind="adapter", model="org/huge", run=run.id))
+        allow_candidates(home, [Candidate(kind="adapter", model="org/huge", run=run.id)])
+
+
+def test_runs_are_looked_through_once_for_all_who_are_asked_and_not_for_the_embedded_model(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = [Candidate(kind="model", model=str(save_base(tmp_path / name))) for name in ("one", "two")]
+    for candidate in there:
+        run_of(home, Path(candidate.model))
+    looked: list[Home] = []
+    monkeypatch.setattr(candidates, "offered", lambda given: looked.append(given) or offered(given))
+    embedded = Candidate(kind="model", model=EMBEDDED_POLICY)
+    with acting_as(Actor("carl", "viewer", "proxy")):
+        allow_candidates(home, [embedded])
+        assert not looked
+        allow_candidates(home, [embedded, *there])
+    assert looked == [home]

@@ -5,15 +5,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from core.commands.cli import main
+from core.data import tables
 from core.data.draft import DropRows, Mend, Redact, Resplit, StripReasoning
 from core.data.findings import Finding, LengthReport, Lengths, Report
 from core.data.prepared import find
 from core.data.quality import KeptReport
 from core.data.tables import Table
 from core.paths import Home, write_json
-from tests.build_tables import make_draft, make_table
+from tests.build_tables import decide, make_draft, make_table
 
 VERBS = ("import", "tables", "show", "map", "report", "mend", "prepare", "list")
 MESSY = (
@@ -102,7 +104,7 @@ def keep_report(table: Table, *mends: Mend | None) -> None:
 def table(home: Home) -> Table:
     """A table of 45 rows with a report of two findings, the second without a mend."""
     table = make_table(home, [{"question": f"Why {n}?", "answer": f"Because {n}.", "set": "a"} for n in range(45)])
-    table.keep(make_draft(table))
+    decide(table, make_draft(table))
     keep_report(table, DropRows(reason="empty", rows=(7, 9)), None)
     return table
 
@@ -147,7 +149,7 @@ def test_a_mend_is_applied_and_taken_back_but_a_preview_changes_nothing(table: T
 
 def test_mends_are_previewed_one_behind_the_other_as_they_are_applied(home: Home, data: Any) -> None:
     made = make_table(home, [{"question": "Why?", "answer": "<think>Mr Smith.</think> Mr Jones."}])
-    made.keep(make_draft(made))
+    decide(made, make_draft(made))
     keep_report(made, StripReasoning(rows=(1,)), Redact(rows=(1,)))
     changes = data("mend", made.id, "1", "2", "--preview")
     assert [(change["before"], change["after"]) for change in changes] == [
@@ -176,7 +178,7 @@ def test_other_columns_take_the_mends_of_their_texts_away(
     home: Home, table: Table, capsys: pytest.CaptureFixture[str]
 ) -> None:
     mends = (DropRows(reason="x", rows=(7,)), StripReasoning(rows=(1,)), Resplit(), Redact(rows=(1,)))
-    table.keep(make_draft(table, mends=mends))
+    decide(table, make_draft(table, mends=mends))
     for arguments, left in ((["--carry", "set"], mends), (["--answer", "set"], (Resplit(),))):
         assert main(["data", "map", table.id, *arguments[-2:], "--home", str(home.root)]) == 0, capsys.readouterr().err
         draft = table.draft()
@@ -223,6 +225,15 @@ def test_last_names_the_newest_table(home: Home, capsys: pytest.CaptureFixture[s
     assert "There are no tables yet" in refused(home, capsys, "show", "last")
     make_table(home, [{"question": "Why?", "answer": "So."}])
     assert data("show", "last")["table"] == "table-1"
+
+
+def test_a_prompts_file_is_read_before_others_have_to_wait(
+    home: Home, table: Table, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "_LOCK_SECONDS", 0.0)
+    with FileLock(table.folder / "draft.lock"):
+        said = refused(home, capsys, "map", table.id, "--system", "/no/such/prompt.txt")
+    assert "prompt.txt cannot be read" in said
 
 
 def test_text_of_a_table_cannot_steer_the_terminal(home: Home, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,18 +15,30 @@ import pytest
 from core.commands.follow import follow
 from core.commands.verbs import follow_task
 from core.config import RunConfig
-from core.jobs.folder import JobFolder
+from core.jobs import supervisor
+from core.jobs.folder import JobFolder, Status
 from core.jobs.tasks import TRIAL, create_task
 from core.paths import Home
 from core.runs.run import create_run
 
-ENDING = "import time; time.sleep(1)"
+ENDING = "import sys; sys.stdin.read()"
+LONGEST_LOOK = 1.0
+"""Seconds."""
 
 
 @pytest.fixture
-def ending() -> Iterator[subprocess.Popen[bytes]]:
-    """A process that takes a moment to end."""
-    with subprocess.Popen([sys.executable, "-c", ENDING]) as process:
+def ending(monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that ends once it is waited for longer than for a look at how it stands."""
+    with subprocess.Popen([sys.executable, "-c", ENDING], stdin=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        let_end, wait = process.stdin.close, supervisor.wait
+
+        def wait_and_let_end(job: JobFolder, seconds: float) -> Status:
+            if seconds > LONGEST_LOOK:
+                let_end()
+            return wait(job, seconds)
+
+        monkeypatch.setattr(supervisor, "wait", wait_and_let_end)
         yield process
 
 
@@ -37,15 +49,16 @@ def say_finished(job: JobFolder, process: subprocess.Popen[bytes]) -> None:
     job.write_status(written)
 
 
-def gone(job: JobFolder) -> bool:
-    return job.process(job.written_status()) is None
+def assert_waited_for(job: JobFolder, process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin is not None and process.stdin.closed, "nobody waited for its end"
+    assert job.process(job.written_status()) is None, "it is still there"
 
 
 def test_a_task_that_is_followed_is_gone_when_its_result_is_there(home: Home, ending: subprocess.Popen[bytes]) -> None:
     task = create_task(home, TRIAL, {})
     say_finished(task, ending)
     follow_task(task)
-    assert gone(task)
+    assert_waited_for(task, ending)
 
 
 def test_a_run_that_is_followed_is_gone_when_its_end_is_told(
@@ -54,4 +67,4 @@ def test_a_run_that_is_followed_is_gone_when_its_end_is_told(
     run = create_run(home, tiny_config)
     say_finished(run, ending)
     follow(run, argparse.Namespace(json=True))
-    assert gone(run)
+    assert_waited_for(run, ending)

@@ -9,7 +9,7 @@ from core.data.tables import Table
 from core.errors import DataError
 from core.jobs.tasks import silent
 from core.paths import Home
-from tests.build_tables import make_draft, make_table
+from tests.build_tables import decide, make_draft, make_table
 
 ROWS: list[Mapping[str, str | None]] = [
     {"Q": " What is sepsis? ", "A": "<think>Fever.</think> Organ failure.", "set": "Train", "unit": "ward 3"},
@@ -171,6 +171,6 @@ def test_the_task_previews_the_kept_draft(home: Home, table: Table, draft: Draft
     arguments = {"table": table.id, "mend": {"kind": "drop", "reason": "x", "rows": [2]}}
     with pytest.raises(DataError, match=r"ward.csv has no question and answer column yet"):
         run_preview(home, arguments, silent)
-    table.keep(draft)
+    decide(table, draft)
     (change,) = run_preview(home, arguments, silent)
     assert change == {"row": 2, "column": "question", "before": "How is gout treated?", "after": None}

@@ -17,7 +17,7 @@ from core.errors import ConfigError, DataError
 from core.jobs.tasks import silent
 from core.paths import PROJECT, Home
 from core.presets import preset_config
-from tests.build_tables import make_draft, make_table
+from tests.build_tables import decide, make_draft, make_table
 
 ROWS = [
     {"question": f"What is disease {number} of the {place}?", "answer": f"Answer {number}.", "split": split}
@@ -117,7 +117,7 @@ def test_a_saving_that_is_killed_is_known_by_its_process(home: Home, table: Tabl
         "Home; saving._publish = lambda *_: os._exit(9); home = Home.open(sys.argv[1]); "
         "table = find_table(home, 'table-1'); saving.save(home, table, table.draft(), 'ward')"
     )
-    table.keep(draft)
+    decide(table, draft)
     ended = subprocess.run([sys.executable, "-c", program, str(home.root)], cwd=PROJECT, check=False)
     assert ended.returncode == 9 and len(names(home)) == 1
     save(home, table, draft, "ward")
@@ -203,7 +203,7 @@ def test_a_missing_file_and_a_broken_manifest_are_named(home: Home, table: Table
 
 
 def test_the_task_saves_the_kept_draft_and_says_its_name(home: Home, table: Table, draft: Draft) -> None:
-    table.keep(draft)
+    decide(table, draft)
     save(home, table, draft, "ward")
     assert prepare(home, {"table": table.id, "name": "ward"}, silent) == {"name": "ward-2"}
 

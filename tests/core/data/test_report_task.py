@@ -12,7 +12,7 @@ from core.data.tables import Table
 from core.errors import DataError
 from core.jobs.tasks import silent
 from core.paths import Home
-from tests.build_tables import make_draft, make_table
+from tests.build_tables import decide, make_draft, make_table
 
 VIGNETTE = (
     "A 58-year-old man with hypertension develops abrupt tearing chest pain radiating to the back, with unequal blood "
@@ -32,7 +32,7 @@ ROWS = [
 def table(home: Home, tiny_models: Path) -> Table:
     made = make_table(home, ROWS)
     columns = ColumnMapping(question="question", answer="answer", split="set")
-    made.keep(make_draft(made, mapping=columns, model=str(tiny_models / "policy"), max_prompt_length=4000))
+    decide(made, make_draft(made, mapping=columns, model=str(tiny_models / "policy"), max_prompt_length=4000))
     return made
 
 
@@ -49,7 +49,7 @@ def test_mends_take_their_findings_away_until_none_is_left(home: Home, table: Ta
         found = Report.model_validate(run_report(home, {"table": table.id}, silent)).findings
         draft = table.draft()
         assert draft is not None
-        table.keep(draft.model_copy(update={"mends": (*draft.mends, *(one.mend for one in found if one.mend))}))
+        decide(table, draft.model_copy(update={"mends": (*draft.mends, *(one.mend for one in found if one.mend))}))
     assert [finding.title for finding in kept_report(table).findings] == []
 
 
@@ -57,7 +57,7 @@ def test_a_report_on_another_draft_is_not_current(home: Home, table: Table) -> N
     run_report(home, {"table": table.id}, silent)
     draft = table.draft()
     assert draft is not None
-    table.keep(draft.model_copy(update={"max_prompt_length": 100}))
+    decide(table, draft.model_copy(update={"max_prompt_length": 100}))
     assert not is_current(table)
 
 

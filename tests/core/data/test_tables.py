@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,7 @@ from core.data.draft import Draft, DropRows
 from core.data.tables import About, Table, find_table
 from core.errors import DataError, StorageError
 from core.paths import Home
-from tests.build_tables import make_draft, make_table
+from tests.build_tables import decide, make_draft, make_table
 
 
 @pytest.fixture
@@ -74,7 +75,7 @@ def one_more(reason: str) -> Callable[[Draft | None], Draft]:
 
 
 def test_what_several_people_decide_at_once_is_all_kept(table: Table) -> None:
-    table.keep(make_draft(table))
+    decide(table, make_draft(table))
     reasons = [f"{person} {number}" for number in range(15) for person in ("Ada", "Ben")]
     with ThreadPoolExecutor(4) as people:
         list(people.map(bound(lambda reason: table.revise(one_more(reason))), reasons))
@@ -87,7 +88,7 @@ def test_a_change_that_cannot_be_made_leaves_the_draft_and_lets_others_change_it
     def refuse(draft: Draft | None) -> Draft:
         raise DataError("No.")
 
-    table.keep(make_draft(table))
+    decide(table, make_draft(table))
     with pytest.raises(DataError, match="No"):
         table.revise(refuse)
     assert table.draft() == make_draft(table)
@@ -96,7 +97,35 @@ def test_a_change_that_cannot_be_made_leaves_the_draft_and_lets_others_change_it
 
 def test_somebody_who_is_busy_with_a_draft_for_too_long_is_said(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "_LOCK_SECONDS", 0.0)
-    table.keep(make_draft(table))
+    decide(table, make_draft(table))
     with FileLock(table.folder / "draft.lock"), pytest.raises(StorageError, match="Somebody else is just changing"):
+        table.revise(one_more("x"))
+    assert table.draft() == make_draft(table)
+
+
+def denied(*_: object, **__: object) -> Draft:
+    raise PermissionError(errno.EACCES, "Permission denied", "somewhere/report.json")
+
+
+def test_what_a_change_cannot_read_is_not_said_of_the_lock(table: Table) -> None:
+    decide(table, make_draft(table))
+    with pytest.raises(PermissionError, match="somewhere"):
+        table.revise(denied)
+
+
+def test_a_draft_that_cannot_be_read_is_not_said_of_the_lock(table: Table, monkeypatch: pytest.MonkeyPatch) -> None:
+    decide(table, make_draft(table))
+    monkeypatch.setattr(Table, "draft", denied)
+    with pytest.raises(PermissionError, match="somewhere"):
+        table.revise(one_more("x"))
+
+
+@pytest.mark.parametrize(("part", "named"), [("acquire", "draft.lock"), ("replace", "draft.json")])
+def test_a_folder_that_cannot_be_written_is_one_sentence(
+    part: str, named: str, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decide(table, make_draft(table))
+    monkeypatch.setattr({"acquire": FileLock, "replace": Path}[part], part, denied)
+    with pytest.raises(StorageError, match=f"{named} cannot be written"):
         table.revise(one_more("x"))
     assert table.draft() == make_draft(table)

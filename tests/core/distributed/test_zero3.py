@@ -1,5 +1,5 @@
-"""A model that DeepSpeed spreads over two processes (ZeRO-3): it learns what copies learn, and its checkpoints are read
-without running what may be in them.
+"""A model that DeepSpeed spreads over two processes (ZeRO-3): it learns what copies learn, and a checkpoint with code
+in it is found out before DeepSpeed reads it.
 
 Runs are slow, since each has to load everything twice. accelerate and DeepSpeed take the processors for GPUs.
 """
@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import zipfile
 from collections.abc import Iterator, Mapping
+from enum import Enum
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
@@ -163,6 +166,40 @@ class Code:
         return os.mkdir, (str(self._folder),)
 
 
+class LossScaler:
+    """Stands for DeepSpeed's of this name: how a loss is scaled."""
+
+    __module__ = "deepspeed.runtime.fp16.loss_scaler"
+
+    def __init__(self) -> None:
+        self.cur_scale, self.dynamic = 1.0, False
+
+
+class DynamicLossScaler(LossScaler):
+    """Stands for DeepSpeed's of this name, which no run here uses."""
+
+    __module__ = "deepspeed.runtime.fp16.loss_scaler"
+
+
+class ZeroStageEnum(int, Enum):
+    """Stands for DeepSpeed's of this name: what is spread."""
+
+    __module__ = "deepspeed.runtime.zero.config"
+
+    weights = 3
+
+
+def keep_in_optimizers(folder: Path, state: Mapping[str, object]) -> None:
+    """Write the files of the optimiser's state with this in them, as a process does that has DeepSpeed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("deepspeed", LossScaler.__module__, ZeroStageEnum.__module__):
+            patch.setitem(sys.modules, name, ModuleType(name))
+        for known in (LossScaler, DynamicLossScaler, ZeroStageEnum):
+            setattr(sys.modules[known.__module__], known.__name__, known)
+        for file in (folder / OWN).glob("*optim*"):
+            torch.save({**torch.load(file), **state}, file)
+
+
 def checkpoint(folder: Path) -> Path:
     """What two processes keep, in the files that DeepSpeed and the trainer write."""
     (folder / OWN).mkdir(parents=True)
@@ -179,6 +216,18 @@ def checkpoint(folder: Path) -> Path:
 
 def test_a_checkpoint_with_all_its_parts_is_whole(tmp_path: Path) -> None:
     assert find_fault(checkpoint(tmp_path / "checkpoint-2"), processes=2) is None
+
+
+def test_a_checkpoint_with_deepspeeds_settings_in_it_is_whole_and_read_without_deepspeed(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "checkpoint-2")
+    keep_in_optimizers(folder, {"loss_scaler": LossScaler(), "zero_stage": ZeroStageEnum.weights})
+    assert find_fault(folder, processes=2) is None
+
+
+def test_a_checkpoint_with_another_class_of_deepspeeds_in_it_is_not_used(tmp_path: Path) -> None:
+    folder = checkpoint(tmp_path / "checkpoint-2")
+    keep_in_optimizers(folder, {"loss_scaler": DynamicLossScaler()})
+    assert find_fault(folder, processes=2) == "UnpicklingError"
 
 
 def test_a_checkpoint_that_lacks_a_part_is_not_used(tmp_path: Path) -> None:
