@@ -22,13 +22,15 @@ def locked(file: Path, seconds: float, busy: str, error: type[StudioError] = Sto
         error: what that is raised as.
 
     Raises:
-        StorageError: or `error`, when it is still held.
+        StorageError: or `error`, when it is still held; StorageError when the lock cannot be written.
     """
     lock = FileLock(file)
     try:
         lock.acquire(timeout=seconds)
     except Timeout as late:
         raise error(busy) from late
+    except OSError as trouble:
+        raise storage_error(trouble, file) or trouble from trouble
     try:
         yield
     finally:

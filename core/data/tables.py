@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import glob
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +25,7 @@ from core.access.permissions import allow
 from core.data.draft import Draft
 from core.errors import DataError
 from core.locks import locked
-from core.paths import Home, is_name, storage_error, write_json
+from core.paths import Home, is_name, write_json
 
 ROW = "row"
 _LOCK_SECONDS = 10.0
@@ -154,27 +153,12 @@ class Table:
             StorageError: somebody else is busy with it for too long, or it cannot be written.
         """
         allow("data.prepare")
-        with _alone(self.folder / "draft.lock"):
+        with locked(self.folder / "draft.lock", _LOCK_SECONDS, _BUSY):
             before = self.draft()
             wanted = change(before)
             if wanted != before:
                 write_json(self.folder / "draft.json", json.loads(wanted.model_dump_json()))
         return wanted
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Hold a draft's lock for the length of a `with` block; what the block raises goes on as it is.
-
-    Raises:
-        StorageError: somebody else holds it for too long, or it cannot be written.
-    """
-    with ExitStack() as held:
-        try:
-            held.enter_context(locked(lock, _LOCK_SECONDS, _BUSY))
-        except OSError as error:
-            raise storage_error(error, lock) or error from error
-        yield
 
 
 def tables_folder(home: Home) -> Path:
